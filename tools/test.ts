@@ -1,0 +1,29 @@
+// Runs the tests: all of them, or those of the files and folders that are named.
+// `npm test -- src/famfs --name "superblock"` runs one room's tests whose names match.
+import { globSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { projectRoot, runTool } from './run-tool.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { name: { type: 'string' }, concurrency: { type: 'string', default: '2' } },
+});
+
+const places = positionals.length > 0 ? positionals : ['src', 'tools', 'test', 'demo', 'bench'];
+const files = places.flatMap((place) =>
+  place.endsWith('.test.ts')
+    ? [place]
+    : globSync('**/*.test.ts', { cwd: path.join(projectRoot, place) }).map((file) => path.join(place, file)),
+);
+if (files.length === 0) {
+  console.error(`no test file below ${places.join(', ')}`);
+  process.exit(1);
+}
+const pattern = values.name === undefined ? [] : [`--test-name-pattern=${values.name}`];
+const options = [
+  '--disable-warning=ExperimentalWarning',
+  '--test',
+  `--test-concurrency=${values.concurrency}`,
+];
+process.exit(runTool('node', [...options, '--test-timeout=240000', ...pattern, ...files.sort()]));
