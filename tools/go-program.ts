@@ -1,0 +1,61 @@
+// Builds the project's few Go programs (protocol comparison, benchmark peer and client) and keeps the executables
+// in .cache/, each under a key made of everything that went into it, so that a second call builds nothing.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { projectRoot } from './run-tool.ts';
+
+export interface GoProgram {
+  /** The module's folder, relative to the project's root. */
+  readonly module: string;
+  /** The package inside the module; the module's root when left out. */
+  readonly package?: string;
+}
+
+/** Version of the installed Go such as "go1.26.8", or undefined where there is none. */
+export function goVersion(): string | undefined {
+  const { status, stdout } = spawnSync('go', ['env', 'GOVERSION'], { cwd: projectRoot, encoding: 'utf8' });
+  return status === 0 ? stdout.trim() : undefined;
+}
+
+/** Builds the program unless that was done before; returns the executable's path. Throws when it does not build. */
+export function buildGoProgram(program: GoProgram): string {
+  const version = goVersion();
+  if (version === undefined)
+    throw new Error(`Go is not installed, and ${program.module} needs it to be built.`);
+  const folder = path.join(projectRoot, program.module);
+  const name = path.join(program.module, program.package ?? '').replaceAll('/', '-');
+  const key = digestOf(folder, `${version} ${process.arch}`);
+  const cache = path.join(projectRoot, '.cache/go');
+  const executable = path.join(cache, `${name}-${key}`);
+  if (existsSync(executable)) return executable;
+  mkdirSync(cache, { recursive: true });
+  const unfinished = `${executable}.${process.pid}`;
+  const built = spawnSync(
+    'go',
+    ['build', '-trimpath', '-mod=readonly', '-o', unfinished, `./${program.package ?? ''}`],
+    { cwd: folder, encoding: 'utf8', env: { ...process.env, CGO_ENABLED: '0' } },
+  );
+  if (built.status !== 0)
+    throw new Error(`go build of ${name} failed:\n${built.error?.message ?? built.stderr}`);
+  renameSync(unfinished, executable);
+  removeOlder(cache, name, path.basename(executable));
+  return executable;
+}
+
+function digestOf(folder: string, salt: string): string {
+  const hash = createHash('sha256').update(salt);
+  for (const file of globSync(['**/*.go', 'go.mod', 'go.sum'], { cwd: folder }).sort()) {
+    hash.update(`\0${file}\0`).update(readFileSync(path.join(folder, file)));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** Executables of earlier contents of the same program; one that a running process uses lives on until it ends. */
+function removeOlder(cache: string, name: string, keep: string): void {
+  const earlier = new RegExp(`^${name}-[0-9a-f]{16}$`);
+  for (const file of readdirSync(cache)) {
+    if (file !== keep && earlier.test(file)) rmSync(path.join(cache, file), { force: true });
+  }
+}
