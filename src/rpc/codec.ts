@@ -1,0 +1,167 @@
+// Messages and services out of protobufjs reflection, typed from the generated declarations. A 64-bit field is
+// a bigint on both sides, an unset message is null, an enum is its number. Knows no transport.
+import type { Enum, Field, Method, Root, Type } from 'protobufjs/light.js';
+
+/** What a 64-bit field is declared as by the generated code. */
+interface LongLike {
+  getHighBits(): number;
+}
+
+/** Fields of a message; leaves out what the generated declarations add to it. */
+type FieldName<M> = {
+  [K in keyof M]-?: K extends '$unknowns' ? never : NonNullable<M[K]> extends () => unknown ? never : K;
+}[keyof M];
+
+type DecodedValue<V> = [Extract<V, LongLike>] extends [never]
+  ? V extends string | number | boolean | Uint8Array
+    ? V
+    : V extends (infer E)[]
+      ? DecodedValue<NonNullable<E>>[]
+      : string extends keyof V
+        ? Readonly<Record<string, DecodedValue<V[string & keyof V]>>>
+        : Decoded<V> | null | undefined
+  : bigint;
+
+/** A message as handlers and callers read it: scalars, lists and maps always there, unset messages null. */
+export type Decoded<M> = { [K in FieldName<M>]: DecodedValue<NonNullable<M[K]>> };
+
+type EncodableValue<V> = [Extract<V, LongLike>] extends [never]
+  ? V extends string | number | boolean | Uint8Array
+    ? V
+    : V extends (infer E)[]
+      ? readonly EncodableValue<NonNullable<E>>[]
+      : string extends keyof V
+        ? Readonly<Record<string, EncodableValue<V[string & keyof V]>>>
+        : Encodable<V> | null
+  : bigint | number;
+
+/** A message as it is written: any field may be left out. */
+export type Encodable<M> = { readonly [K in FieldName<M>]?: EncodableValue<NonNullable<M[K]>> | undefined };
+
+/** Methods of a generated service declaration, under their lower-camel names. */
+export type MethodName<S> = {
+  [K in keyof S]-?: S[K] extends { readonly path: string } ? K : never;
+}[keyof S] &
+  string;
+
+/** The request and response messages of a method, as the declarations of the generated code know them. */
+export type RequestOf<S, K extends keyof S> = S[K] extends (request: infer R) => Promise<unknown> ? R : never;
+export type ResponseOf<S, K extends keyof S> = S[K] extends (request: never) => Promise<infer R> ? R : never;
+/** Whether the method answers with a stream. */
+export type IsStream<S, K extends keyof S> = S[K] extends { readonly responseStream: true } ? true : false;
+
+/** One message type with its encoder and decoder. */
+export interface Codec {
+  readonly name: string;
+  encode(message: object): Buffer;
+  /** Throws when the bytes are not such a message. */
+  decode(bytes: Uint8Array): object;
+  /** A copy for a log: values of fields marked csi_secret, and tokens in maps, are not in it. */
+  redact(message: object): object;
+}
+
+export interface MethodType {
+  /** As in the proto file, such as NodePublishVolume. */
+  readonly name: string;
+  readonly path: string;
+  readonly responseStream: boolean;
+  readonly request: Codec;
+  readonly response: Codec;
+}
+
+/** A service ready for a server or a client; `S` is the generated declaration of the service. */
+export interface ServiceType<S> {
+  readonly fullName: string;
+  readonly methods: { readonly [K in MethodName<S>]: MethodType };
+}
+
+/**
+ * Looks a service up by its full name, such as `csi.v1.Node`. `S` is its generated class, which only exists as
+ * a type: `serviceType<csi.v1.Node>(root, 'csi.v1.Node')`.
+ */
+export function serviceType<S>(root: Root, fullName: string): ServiceType<S> {
+  root.resolveAll();
+  const methods: Record<string, MethodType> = {};
+  for (const method of root.lookupService(fullName).methodsArray) {
+    methods[method.name.charAt(0).toLowerCase() + method.name.slice(1)] = methodType(fullName, method);
+  }
+  return { fullName, methods: methods as ServiceType<S>['methods'] };
+}
+
+/** The numbers of an enum: `enumType<typeof csi.v1.VolumeUsage.Unit>(root, 'csi.v1.VolumeUsage.Unit')`. */
+export function enumType<E>(root: Root, fullName: string): Readonly<E> {
+  const found: Enum = root.lookupEnum(fullName);
+  return found.values as Readonly<E>;
+}
+
+/** The codec of one message type, by its full name. */
+export function messageType(root: Root, fullName: string): Codec {
+  return codecOf(root.lookupType(fullName));
+}
+
+function methodType(serviceName: string, method: Method): MethodType {
+  const { resolvedRequestType, resolvedResponseType } = method;
+  if (resolvedRequestType === null || resolvedResponseType === null) {
+    throw new TypeError(`the types of ${serviceName}.${method.name} are not resolved`);
+  }
+  return {
+    name: method.name,
+    path: `/${serviceName}/${method.name}`,
+    responseStream: method.responseStream === true,
+    request: codecOf(resolvedRequestType),
+    response: codecOf(resolvedResponseType),
+  };
+}
+
+const conversion = { longs: BigInt, defaults: true, oneofs: true } as const;
+
+function codecOf(type: Type): Codec {
+  const redactor = redactorOf(type, new Map());
+  return {
+    name: type.name,
+    encode: (message) => type.encode(type.fromObject(message)).finish() as Buffer,
+    decode: (bytes) => type.toObject(type.decode(bytes), conversion),
+    redact: (message) => redactor(message as Record<string, unknown>),
+  };
+}
+
+type Redactor = (message: Record<string, unknown>) => object;
+
+const withheld = '(withheld)';
+
+/** Works out once which fields of a type (and of the messages in it) must not be logged. */
+function redactorOf(type: Type, known: Map<Type, Redactor>): Redactor {
+  const before = known.get(type);
+  if (before !== undefined) return before;
+  const rules = new Map<string, (value: unknown) => unknown>();
+  const redactor: Redactor = (message) =>
+    Object.fromEntries(
+      Object.entries(message).map(([key, value]) => {
+        const rule = rules.get(key);
+        return [key, rule === undefined || value === null || value === undefined ? value : rule(value)];
+      }),
+    );
+  known.set(type, redactor);
+  for (const field of type.fieldsArray) {
+    const rule = redactionOf(field.resolve(), known);
+    if (rule !== undefined) rules.set(field.name, rule);
+  }
+  return redactor;
+}
+
+function redactionOf(field: Field, known: Map<Type, Redactor>): ((value: unknown) => unknown) | undefined {
+  if (field.options?.['(csi_secret)'] === true) return () => withheld;
+  if (field.map) return (value) => withoutTokens(value as object);
+  const inner = field.resolvedType;
+  if (inner === null || !('fieldsArray' in inner)) return undefined;
+  const redact = redactorOf(inner, known);
+  return (value) =>
+    Array.isArray(value) ? value.map((item) => redact(item)) : redact(value as Record<string, unknown>);
+}
+
+/** Kubernetes can put service-account tokens into the volume context (CVE-2023-2878 and its kin). */
+function withoutTokens(map: object): object {
+  return Object.fromEntries(
+    Object.entries(map).map(([key, value]) => [key, /token|secret|password/i.test(key) ? withheld : value]),
+  );
+}
