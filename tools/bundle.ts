@@ -1,0 +1,124 @@
+// Bundles the program into dist/: one CommonJS file per process of the image, with its source map beside it.
+// Every file is the whole command line of src/main.ts, but holds the code of its own roles only; the others answer
+// that they live in another file. So a node plugin never carries the mounter's syscalls or an API client.
+//
+// koffi stays outside: it loads a native library of its platform. An image that runs a file with the mounter in it
+// needs node_modules/koffi and node_modules/@koromix/koffi-linux-{x64,arm64} beside or above dist/.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { projectRoot } from './run-tool.ts';
+
+export interface Bundle {
+  /** File name in dist/, without the extension. */
+  readonly name: string;
+  readonly entry: string;
+  /** Files of src/roles/ that it holds, without the extension; all of them when left out. */
+  readonly roles?: readonly string[];
+}
+
+export const bundles: readonly Bundle[] = [
+  { name: 'famfs-csi', entry: 'src/main.ts' },
+  { name: 'node', entry: 'src/main.ts', roles: ['node'] },
+  { name: 'mounter', entry: 'src/main.ts', roles: ['mounter'] },
+  { name: 'sim', entry: 'src/sim/main.ts' },
+];
+
+export interface BundleResult {
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly metafile: Metafile;
+}
+
+/** Builds one bundle into `folder` and returns what esbuild says it is made of. */
+export async function makeBundle(bundle: Bundle, folder: string): Promise<BundleResult> {
+  const file = path.join(folder, `${bundle.name}.cjs`);
+  const { metafile } = await build({
+    ...sharedOptions,
+    entryPoints: [path.join(projectRoot, bundle.entry)],
+    outfile: file,
+    plugins: [leaveOutOtherRoles(bundle)],
+  });
+  const output = Object.entries(metafile.outputs).find(([name]) => name.endsWith('.cjs'));
+  return { file, sizeBytes: output?.[1].bytes ?? 0, metafile };
+}
+
+const sharedOptions = {
+  absWorkingDir: projectRoot,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'cjs',
+  keepNames: true,
+  minifyWhitespace: true,
+  minifySyntax: true,
+  sourcemap: 'external',
+  sourcesContent: false,
+  metafile: true,
+  logLevel: 'warning',
+  external: ['koffi'],
+  alias: { '@grpc/proto-loader': path.join(projectRoot, 'tools/bundle/nothing.cjs') },
+  banner: { js: "const moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
+  // What ES modules know about themselves, said in CommonJS.
+  define: {
+    'import.meta.url': 'moduleUrl',
+    'import.meta.filename': '__filename',
+    'import.meta.dirname': '__dirname',
+  },
+} as const satisfies BuildOptions;
+
+/** Puts a module that explains itself in the place of each role that does not belong into the bundle. */
+function leaveOutOtherRoles({ name, roles }: Bundle): Plugin {
+  return {
+    name: 'leave-out-other-roles',
+    setup({ onLoad }) {
+      if (roles === undefined) return;
+      onLoad({ filter: /\/src\/roles\/[^/]+\.ts$/ }, ({ path: file }) => {
+        const role = path.basename(file, '.ts');
+        if (roles.includes(role)) return undefined;
+        const message = `${name}.cjs does not hold "${role}"; run famfs-csi.cjs for it.`;
+        return { contents: `throw new Error(${JSON.stringify(message)});`, loader: 'js' };
+      });
+    },
+  };
+}
+
+/** Everything that code of other projects came from, by package name. */
+export function packagesIn({ inputs }: Metafile): readonly string[] {
+  const names = Object.keys(inputs).flatMap((input) => {
+    const inside = input.split('node_modules/').at(-1);
+    return input.includes('node_modules/') && inside !== undefined ? [packageOf(inside)] : [];
+  });
+  return [...new Set(names)].sort();
+}
+
+/** Modules that are loaded when the bundle runs because they are not inside it. */
+export function externalsOf({ outputs }: Metafile): readonly string[] {
+  const imports = Object.values(outputs).flatMap((output) => output.imports);
+  const names = imports.filter(({ external }) => external === true).map((found) => found.path);
+  return [...new Set(names)].sort();
+}
+
+function packageOf(inside: string): string {
+  return inside
+    .split('/')
+    .slice(0, inside.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+async function main(): Promise<void> {
+  const dist = path.join(projectRoot, 'dist');
+  mkdirSync(dist, { recursive: true });
+  // The project is made of ES modules; what lies in dist/ is not.
+  writeFileSync(path.join(dist, 'package.json'), '{"type":"commonjs"}\n');
+  for (const bundle of bundles) {
+    const { file, sizeBytes, metafile } = await makeBundle(bundle, dist);
+    const kib = `${(sizeBytes / 1024).toFixed(0)} KiB`.padStart(9);
+    const own = Object.keys(metafile.inputs).filter((input) => input.startsWith('src/')).length;
+    console.log(
+      `${path.relative(projectRoot, file).padEnd(20)} ${kib}  ${own} files of ours, ${packagesIn(metafile).length} packages`,
+    );
+  }
+}
+
+if (import.meta.main) await main();
