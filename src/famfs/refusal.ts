@@ -9,12 +9,12 @@ export interface Refusal {
   readonly reason: string;
 }
 
-/** A refused superblock: DriverError `superblock-refused`, details `{field, reason}`. */
+/** A refused superblock: DriverError `superblock-refused`, details `{field, reason}`, the field as "superblock …". */
 export function superblockRefusal(field: string, reason: string): DriverError {
   return new DriverError(
     'superblock-refused',
     `The superblock is refused: its ${field} ${reason}. Compare the device with the one that was formatted.`,
-    { details: { field, reason } },
+    { details: { field: `superblock ${field}`, reason } },
   );
 }
 
