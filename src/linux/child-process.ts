@@ -61,7 +61,7 @@ interface Child {
   readonly stdout: Readable;
   readonly stderr: Readable;
   /** execa's account of the end: settles when the last holder of the pipes has gone, which a daemon can be */
-  readonly result: Promise<{ readonly code?: string }>;
+  readonly result: Promise<{ readonly code?: string | undefined }>;
 }
 
 /**

@@ -50,6 +50,16 @@ export function checked(syscall: string, result: number | bigint, path?: string)
   return Number(result);
 }
 
+/**
+ * The address that a call answers, of which all bits set mean failure (mmap(2)). Same rule as `checked`.
+ * @throws SyscallError
+ */
+export function checkedPointer(syscall: string, result: number | bigint): bigint {
+  const address = BigInt.asUintN(64, BigInt(result));
+  if (address === 0xffff_ffff_ffff_ffffn) throw new SyscallError(syscall, koffi.errno());
+  return address;
+}
+
 /** The errno that the last failed call left behind; only meaningful straight after it. */
 export function lastErrno(): number {
   return koffi.errno();
