@@ -24,7 +24,7 @@ export function parseSocketAddress(address: string): string {
   if (lengthBytes > maximumSocketPathBytes) {
     throw new DriverError(
       'config-invalid',
-      `the socket path ${socketPath} has ${lengthBytes} bytes; Linux takes at most ${maximumSocketPathBytes}`,
+      `${socketPath} is too long for a socket: ${lengthBytes} bytes, where Linux takes ${maximumSocketPathBytes}`,
     );
   }
   return socketPath;

@@ -1,0 +1,283 @@
+// Every option of every role, as data: flag, meaning, default, type. options.ts reads them.
+import path from 'node:path';
+import { logFormats, logLevels } from './observe/logger.ts';
+import {
+  type Config,
+  optional,
+  repeatable,
+  required,
+  toggle,
+  type ValueType,
+  withDefault,
+} from './options.ts';
+import { parseSocketAddress } from './rpc/socket.ts';
+
+/** The name under which Kubernetes knows the driver. */
+export const driverName = 'csi.famfs.io';
+
+/** An absolute path without surprises: no NUL, no `.` or `..` parts. */
+export const absolutePath: ValueType<string> = {
+  placeholder: 'PATH',
+  parse(text) {
+    if (
+      !path.isAbsolute(text) ||
+      text.includes('\0') ||
+      text.split('/').some((part) => /^\.\.?$/.test(part))
+    ) {
+      throw new Error(`needs an absolute path without "." or ".." in it, not ${JSON.stringify(text)}`);
+    }
+    return text === '/' ? text : text.replace(/\/+$/, '').replaceAll(/\/{2,}/g, '/');
+  },
+};
+
+/** A socket as `unix:///path`, `unix:/path` or a path. */
+export const socketAddress: ValueType<string> = {
+  placeholder: 'SOCKET',
+  parse: (text) => absolutePath.parse(parseSocketAddress(text)),
+};
+
+/** One of a few words. */
+export function oneOf<const W extends string>(words: readonly W[]): ValueType<W> {
+  return {
+    placeholder: words.join('|'),
+    parse(text) {
+      const found = words.find((word) => word === text);
+      if (found === undefined) throw new Error(`is one of ${words.join(', ')}, not ${JSON.stringify(text)}`);
+      return found;
+    },
+  };
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** A length of time with its unit, such as 500ms, 30s or 2m; milliseconds inside. */
+export const durationMs: ValueType<number> = {
+  placeholder: 'DURATION',
+  parse(text) {
+    const [, digits = '', unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text) ?? [];
+    const factor = unitMs[unit];
+    if (factor === undefined)
+      throw new Error(`needs a time such as 500ms, 30s or 2m, not ${JSON.stringify(text)}`);
+    const milliseconds = Math.round(Number(digits) * factor);
+    if (milliseconds < 1 || milliseconds > 86_400_000) throw new Error('is between 1ms and 24h');
+    return milliseconds;
+  },
+};
+
+/** A TCP address to listen on. */
+export interface ListenAddress {
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
+/** `:9808`, `127.0.0.1:9808` or `[::1]:9808`; port 0 takes any free one. */
+export const listenAddress: ValueType<ListenAddress> = {
+  placeholder: '[HOST]:PORT',
+  parse(text) {
+    const [, host = '', digits = ''] = /^(\[[0-9A-Fa-f:.]+\]|[\w.-]*):(\d{1,5})$/.exec(text) ?? [];
+    const port = Number(digits);
+    if (digits === '' || port > 65_535)
+      throw new Error(`needs HOST:PORT or :PORT, not ${JSON.stringify(text)}`);
+    return { host: host === '' ? undefined : host.replace(/^\[(.*)\]$/, '$1'), port };
+  },
+};
+
+/** A whole number above zero. */
+export const positiveInteger: ValueType<number> = {
+  placeholder: 'NUMBER',
+  parse(text) {
+    if (!/^[1-9]\d{0,8}$/.test(text))
+      throw new Error(`needs a whole number above 0, not ${JSON.stringify(text)}`);
+    return Number(text);
+  },
+};
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** `all`, or the UUIDs of the pools that count, separated by commas. */
+export const poolSelection: ValueType<'all' | readonly string[]> = {
+  placeholder: 'all|UUID,…',
+  parse(text) {
+    if (text === 'all') return 'all';
+    const uuids = text.split(',').map((uuid) => uuid.trim().toLowerCase());
+    const wrong = uuids.find((uuid) => !uuidPattern.test(uuid));
+    if (wrong !== undefined)
+      throw new Error(`needs "all" or UUIDs with commas; ${JSON.stringify(wrong)} is none`);
+    return uuids;
+  },
+};
+
+/** The node id goes to the controller as it is: CSI allows 256 bytes (NodeGetInfoResponse). */
+const nodeId: ValueType<string> = {
+  placeholder: 'NAME',
+  parse(text) {
+    if (!/^[\x21-\x7e]+$/.test(text)) throw new Error('needs printable characters without spaces');
+    if (text.length > 256) throw new Error('has more than the 256 bytes that CSI allows');
+    return text;
+  },
+};
+
+const defaultMounterSocket = '/run/famfs-csi/mounter.sock';
+const defaultKubeletDir = '/var/lib/kubelet';
+
+const observing = {
+  logLevel: withDefault('log-level', oneOf(logLevels), 'info', {
+    group: 'Watching it',
+    help: 'How much to log. SIGUSR2 switches a running process to debug and back.',
+  }),
+  logFormat: withDefault('log-format', oneOf(logFormats), 'json', {
+    group: 'Watching it',
+    help: 'json for machines, text for people.',
+  }),
+  metricsAddress: optional('metrics-address', listenAddress, {
+    group: 'Watching it',
+    help: 'Serve /metrics, /healthz and /readyz over HTTP here. Off unless given.',
+  }),
+  drainTimeoutMs: withDefault('drain-timeout', durationMs, '25s', {
+    group: 'Watching it',
+    help: 'How long running calls may take to finish when the process is told to stop.',
+  }),
+};
+
+/** Options of `famfs-csi node`. */
+export const nodeRole = {
+  name: 'node',
+  summary:
+    'Serves the CSI Identity and Node services to kubelet and registers the driver with it. Has no privileges: ' +
+    'whatever needs one is asked of the mounter.',
+  options: {
+    nodeId: required('node-id', nodeId, {
+      group: 'Identity',
+      help: 'The name of this node; in Kubernetes the name of the Node object.',
+      aliases: ['KUBE_NODE_NAME'],
+    }),
+    kubeletDir: withDefault('kubelet-dir', absolutePath, defaultKubeletDir, {
+      group: 'Sockets',
+      help: "Kubelet's root directory.",
+    }),
+    csiSocket: optional('csi-socket', socketAddress, {
+      group: 'Sockets',
+      help: 'Where to serve CSI.',
+      fallbackText: `KUBELET-DIR/plugins/${driverName}/csi.sock`,
+      aliases: ['CSI_ENDPOINT'],
+    }),
+    kubeletCsiSocket: optional('kubelet-csi-socket', absolutePath, {
+      group: 'Sockets',
+      help: 'The CSI socket as kubelet sees it, where that differs.',
+      fallbackText: 'the CSI socket',
+    }),
+    registrationDir: optional('registration-dir', absolutePath, {
+      group: 'Sockets',
+      help: 'Where kubelet looks for plugins.',
+      fallbackText: 'KUBELET-DIR/plugins_registry',
+    }),
+    skipRegistration: toggle('skip-registration', {
+      group: 'Sockets',
+      help: 'Serve CSI without registering with a kubelet.',
+    }),
+    mounterSocket: withDefault('mounter-socket', socketAddress, defaultMounterSocket, {
+      group: 'Sockets',
+      help: 'Where the mounter listens.',
+    }),
+    topologySettleMs: withDefault('topology-settle', durationMs, '5s', {
+      group: 'Behaviour',
+      help: 'How long the set of pools must stay the same before the node registers again to report it.',
+    }),
+    ...observing,
+  },
+};
+export type NodeConfig = Config<typeof nodeRole.options>;
+
+/** Options of `famfs-csi mounter`. */
+export const mounterRole = {
+  name: 'mounter',
+  summary:
+    'The only process that mounts: finds famfs pools on this node, keeps them mounted, and binds paths of them ' +
+    'into the directories of pods for the node and agent processes.',
+  options: {
+    socket: withDefault('socket', socketAddress, defaultMounterSocket, {
+      group: 'Serving',
+      help: 'Where to listen for the node and agent processes.',
+    }),
+    kubeletDirs: repeatable('kubelet-dir', absolutePath, [defaultKubeletDir], {
+      group: 'Serving',
+      help: 'A directory below which paths may be published; anything elsewhere is refused.',
+    }),
+    allowWrites: withDefault('allow-writes', oneOf(['never', 'safe', 'unsafe']), 'never', {
+      group: 'Serving',
+      help:
+        'Whether volumes may be published writable: "safe" only where a writer cannot stop the pool ' +
+        '(standalone mode), "unsafe" also where a truncate takes the mount of the node down (fuse mode).',
+    }),
+    famfsLocation: withDefault('famfs-location', oneOf(['host', 'image']), 'host', {
+      group: 'famfs',
+      help: "Whose famfs programs to run: the host's own, in its namespaces, or those of the image.",
+    }),
+    famfsBinDir: optional('famfs-bin-dir', absolutePath, {
+      group: 'famfs',
+      help: 'Where the famfs programs are, when not on the ordinary search path.',
+    }),
+    hostPid: withDefault('host-pid', positiveInteger, '1', {
+      group: 'famfs',
+      help: 'A process in the namespaces of the host.',
+    }),
+    mode: withDefault('mode', oneOf(['auto', 'fuse', 'standalone']), 'auto', {
+      group: 'famfs',
+      help: 'How to mount pools; auto prefers standalone where its kernel module is there.',
+    }),
+    launcher: withDefault('launcher', oneOf(['auto', 'systemd', 'cgroup', 'in-place']), 'auto', {
+      group: 'famfs',
+      help: 'What keeps a famfs daemon alive when the mounter stops.',
+    }),
+    pools: withDefault('pools', poolSelection, 'all', {
+      group: 'Pools',
+      help: 'Which pools to mount.',
+    }),
+    allowDriverSwitch: toggle('allow-driver-switch', {
+      group: 'Pools',
+      help: 'Allow a DAX device in devdax mode to be switched to the driver that famfs needs.',
+    }),
+    scanIntervalMs: withDefault('scan-interval', durationMs, '2s', {
+      group: 'Pools',
+      help: 'How often to look for devices that came or went, and for new files.',
+    }),
+    healthIntervalMs: withDefault('health-interval', durationMs, '2s', {
+      group: 'Pools',
+      help: 'How often to read from every pool to see whether it still answers.',
+    }),
+    probeTimeoutMs: withDefault('probe-timeout', durationMs, '2s', {
+      group: 'Pools',
+      help: 'How long such a read may take before the pool counts as hung.',
+    }),
+    poolDir: withDefault('pool-dir', absolutePath, '/run/famfs/pools', {
+      group: 'Places',
+      help: 'Where pools are mounted, each below its UUID; the same path on the host and in the mounter.',
+    }),
+    shadowDir: withDefault('shadow-dir', absolutePath, '/run/famfs/shadow', {
+      group: 'Places',
+      help: 'Where the shadow trees of fuse mode are kept; on tmpfs, for root only.',
+    }),
+    lockDir: withDefault('lock-dir', absolutePath, '/run/famfs/locks', {
+      group: 'Places',
+      help: 'Where the lock files of pools and devices are kept.',
+    }),
+    stateDir: withDefault('state-dir', absolutePath, '/run/famfs/binds', {
+      group: 'Places',
+      help: 'Where the mounter notes which volume a bind was made for.',
+    }),
+    sysfsRoot: withDefault('sysfs-root', absolutePath, '/sys', {
+      group: 'Places',
+      help: 'Where sysfs is mounted.',
+    }),
+    devRoot: withDefault('dev-root', absolutePath, '/dev', {
+      group: 'Places',
+      help: 'Where device nodes are.',
+    }),
+    systemUuidPath: withDefault('system-uuid-path', absolutePath, '/opt/famfs/system_uuid', {
+      group: 'Places',
+      help: "famfs's own file that tells which system this is.",
+    }),
+    ...observing,
+  },
+};
+export type MounterConfig = Config<typeof mounterRole.options>;
