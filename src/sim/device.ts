@@ -6,7 +6,20 @@
 //   DEVICE/log          bytes [2 MiB, 2 MiB + log length)
 //   DEVICE/x<offset>    the bytes of the file whose first extent (or first strip) begins at that offset
 //   DEVICE/poisoned     while it is there, new accesses through a mount fail as on a memory error
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, readSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
 
@@ -26,7 +39,10 @@ export interface SimulatedDevice {
 export function createDevice(directory: string, sizeBytes: bigint): SimulatedDevice {
   const absolute = path.resolve(directory);
   if (existsSync(path.join(absolute, 'size'))) {
-    throw new DriverError('exists-differently', `${absolute} is a simulated device already; remove it to make another`);
+    throw new DriverError(
+      'exists-differently',
+      `${absolute} is a simulated device already; remove it to make another`,
+    );
   }
   mkdirSync(absolute, { recursive: true });
   const device: SimulatedDevice = { directory: absolute, sizeBytes };
@@ -42,7 +58,10 @@ export function openDevice(directory: string): SimulatedDevice {
   const absolute = path.resolve(directory);
   const sizePath = path.join(absolute, 'size');
   if (!existsSync(sizePath)) {
-    throw new DriverError('device-unsuitable', `${absolute} holds no simulated device; make one with create-device`);
+    throw new DriverError(
+      'device-unsuitable',
+      `${absolute} holds no simulated device; make one with create-device`,
+    );
   }
   const text = readFileSync(sizePath, 'utf8').trim();
   if (!/^[0-9]+$/.test(text)) {

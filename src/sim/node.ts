@@ -8,7 +8,18 @@
 //   NODE/run/                                 records of mounts and locks of held devices
 //   NODE/node.json                            how the scripts start the simulator, and how it shows mounts
 import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
 import { openDevice, type SimulatedDevice } from './device.ts';
@@ -58,4 +69,169 @@ export interface NodeDevice {
   readonly path: string;
   readonly device: SimulatedDevice;
   readonly driver: string | null;
+}
+
+const daxDrivers: readonly DaxDriver[] = ['fsdev_dax', 'device_dax', 'kmem'];
+const alignBytes = 2 * 1024 * 1024;
+/** Where the first simulated device claims to lie in physical memory; the next ones follow at 1 TiB steps. */
+const firstResource = 0x1_0000_0000n;
+const resourceStep = 0x100_0000_0000n;
+
+interface NodeFile {
+  readonly program: readonly string[];
+  readonly presentation: PresentationChoice;
+}
+
+/**
+ * Makes the directory of a node: programs, devices, sysfs, identity.
+ * Throws `exists-differently` when the directory is a node already, `device-unsuitable` for a device that is none.
+ */
+export function createNode(options: CreateNodeOptions): SimulatedNode {
+  const root = path.resolve(options.root);
+  if (existsSync(path.join(root, 'node.json'))) {
+    throw new DriverError(
+      'exists-differently',
+      `${root} is a simulated node already; remove it to make another`,
+    );
+  }
+  const file: NodeFile = {
+    program: options.program ?? defaultProgram(),
+    presentation: options.presentation ?? 'auto',
+  };
+  const node = nodeAt(root, file);
+  for (const directory of [
+    node.binDirectory,
+    node.devDirectory,
+    node.runDirectory,
+    path.dirname(node.systemUuidPath),
+  ]) {
+    mkdirSync(directory, { recursive: true });
+  }
+  for (const driver of daxDrivers)
+    mkdirSync(path.join(node.sysDirectory, 'bus/dax/drivers', driver), { recursive: true });
+  mkdirSync(path.join(node.sysDirectory, 'bus/dax/devices'), { recursive: true });
+  const systemUuid = options.systemUuid === undefined ? randomUUID() : options.systemUuid;
+  if (systemUuid !== null) writeFileSync(node.systemUuidPath, systemUuid, { mode: 0o444 });
+  for (const device of options.devices) addNodeDevice(node, device);
+  for (const tool of ['famfs', 'mkfs.famfs', 'famfs_fused']) writeScript(node, tool);
+  writeFileSync(path.join(root, 'node.json'), `${JSON.stringify(file, null, 2)}\n`);
+  return node;
+}
+
+/** Opens the node in a directory. Throws `config-invalid` when the directory is none. */
+export function openNode(root: string): SimulatedNode {
+  const absolute = path.resolve(root);
+  const nodeFile = path.join(absolute, 'node.json');
+  if (!existsSync(nodeFile)) {
+    throw new DriverError('config-invalid', `${absolute} is no simulated node; make one with create-node`);
+  }
+  const parsed: unknown = JSON.parse(readFileSync(nodeFile, 'utf8'));
+  if (!isNodeFile(parsed))
+    throw new DriverError('config-invalid', `${nodeFile} does not describe a simulated node`);
+  return nodeAt(absolute, parsed);
+}
+
+/** Adds a device to a node, as hot-plug does. */
+export function addNodeDevice(node: SimulatedNode, options: NodeDeviceOptions): void {
+  const device = openDevice(options.devicePath);
+  const index = readdirSync(path.join(node.sysDirectory, 'bus/dax/devices')).length;
+  const sysDevice = path.join(node.sysDirectory, 'devices/simulated', options.name);
+  mkdirSync(sysDevice, { recursive: true });
+  const attributes: Readonly<Record<string, string>> = {
+    align: `${alignBytes}`,
+    dev: `252:${index}`,
+    modalias: 'dax:t0',
+    numa_node: '0',
+    resource: `0x${(firstResource + resourceStep * BigInt(index)).toString(16)}`,
+    size: `${device.sizeBytes}`,
+    target_node: '0',
+  };
+  for (const [name, text] of Object.entries(attributes))
+    writeFileSync(path.join(sysDevice, name), `${text}\n`);
+  symlinkSync('../../../bus/dax', path.join(sysDevice, 'subsystem'));
+  const busLink = path.join(node.sysDirectory, 'bus/dax/devices', options.name);
+  symlinkSync(path.join('../../../devices/simulated', options.name), busLink);
+  symlinkSync(device.directory, path.join(node.devDirectory, options.name));
+  setDeviceDriver(node, options.name, options.driver === undefined ? 'fsdev_dax' : options.driver);
+}
+
+/** Takes a device off a node, as hot-unplug does. Its bytes stay. */
+export function removeNodeDevice(node: SimulatedNode, name: string): void {
+  rmSync(path.join(node.devDirectory, name), { force: true });
+  rmSync(path.join(node.sysDirectory, 'bus/dax/devices', name), { force: true });
+  rmSync(path.join(node.sysDirectory, 'devices/simulated', name), { recursive: true, force: true });
+}
+
+/** Binds a device of a node to a kernel driver (`daxctl reconfigure-device`, `-M`), or with `null` to none. */
+export function setDeviceDriver(node: SimulatedNode, name: string, driver: DaxDriver | null): void {
+  const sysDevice = path.join(node.sysDirectory, 'devices/simulated', name);
+  const link = path.join(sysDevice, 'driver');
+  rmSync(link, { force: true });
+  if (driver !== null) symlinkSync(path.join('../../../bus/dax/drivers', driver), link);
+  const bound = driver === null ? '' : `DRIVER=${driver}\n`;
+  writeFileSync(path.join(sysDevice, 'uevent'), `DEVNAME=${name}\n${bound}MODALIAS=dax:t0\n`);
+}
+
+/** The device that a path names on this node, or undefined. The path may be NODE/dev/<name> or the plain name. */
+export function findNodeDevice(node: SimulatedNode, devicePath: string): NodeDevice | undefined {
+  const name = path.basename(devicePath);
+  const link = path.join(node.devDirectory, name);
+  const isOurs = devicePath === name || resolveParent(devicePath) === resolveParent(link);
+  if (name === '' || !isOurs || !existsSync(path.join(link, 'size'))) return undefined;
+  return { name, path: link, device: openDevice(realpathSync(link)), driver: boundDriver(node, name) };
+}
+
+/** Every device of the node, by name. */
+export function listNodeDevices(node: SimulatedNode): NodeDevice[] {
+  const names = readdirSync(node.devDirectory).sort();
+  return names.flatMap((name) => findNodeDevice(node, path.join(node.devDirectory, name)) ?? []);
+}
+
+function boundDriver(node: SimulatedNode, name: string): string | null {
+  try {
+    return path.basename(readlinkSync(path.join(node.sysDirectory, 'devices/simulated', name, 'driver')));
+  } catch {
+    return null;
+  }
+}
+
+/** The real directory that holds an entry, so that two ways to one NODE/dev compare as equal. */
+function resolveParent(entry: string): string {
+  const parent = path.dirname(path.resolve(entry));
+  return existsSync(parent) ? realpathSync(parent) : parent;
+}
+
+function nodeAt(root: string, file: NodeFile): SimulatedNode {
+  return {
+    root,
+    binDirectory: path.join(root, 'bin'),
+    devDirectory: path.join(root, 'dev'),
+    sysDirectory: path.join(root, 'sys'),
+    systemUuidPath: path.join(root, 'opt/famfs/system_uuid'),
+    runDirectory: path.join(root, 'run'),
+    program: file.program,
+    presentation: file.presentation,
+  };
+}
+
+function isNodeFile(value: unknown): value is NodeFile {
+  if (typeof value !== 'object' || value === null) return false;
+  if (!('program' in value) || !Array.isArray(value.program) || !('presentation' in value)) return false;
+  const isProgram = value.program.length > 0 && value.program.every((part) => typeof part === 'string');
+  return isProgram && ['auto', 'fuse', 'views'].includes(String(value.presentation));
+}
+
+function defaultProgram(): string[] {
+  return [process.execPath, path.join(import.meta.dirname, 'main.ts')];
+}
+
+function writeScript(node: SimulatedNode, tool: string): void {
+  const words = [...node.program, '--node', node.root, tool].map(quoteForShell).join(' ');
+  const script = path.join(node.binDirectory, tool);
+  writeFileSync(script, `#!/bin/sh\nexec ${words} "$@"\n`);
+  chmodSync(script, 0o755);
+}
+
+function quoteForShell(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }

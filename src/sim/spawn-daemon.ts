@@ -1,26 +1,78 @@
-// Starts the daemon behind a simulated mount and waits until the mount answers. Knows how to start it, not what it does.
-//
-// Signature (body follows):
-//   spawnDaemon(options): Promise<SimulatedMount>
-//     The daemon is detached and outlives its parent; the promise settles when INIT was answered (or the view is bound).
-//     Throws DriverError 'pool-held-elsewhere' (standalone: EBUSY, errno 16), 'permission-missing', 'famfs-unsupported', …
-//     fuse mode with a held device resolves with mount.broken = true: `.meta/.superblock` then reads EIO.
+// Starts the daemon behind a simulated mount and waits until the mount answers. Knows how to start it, not what it
+// does; loads neither koffi nor FUSE.
+import { mkdirSync, mkdtempSync } from 'node:fs';
+import path from 'node:path';
+import { DriverError, isReason } from '../errors.ts';
+import { startDetached } from '../linux/detached-process.ts';
+import { defaultTimeoutSeconds, encodeDaemonArguments } from './daemon-arguments.ts';
+import type { SimulatedNode } from './node.ts';
+import { createShadow } from './shadow.ts';
+import type { SimulatedMount } from './simulated-mount.ts';
 
 export interface SpawnDaemonOptions {
-  readonly nodeRoot: string;
-  /** Name on the node, e.g. `dax0.0`. */
-  readonly deviceName: string;
-  /** The source the mount table shall show: the path that the command was given. */
+  readonly node: SimulatedNode;
+  /** The path of the device as the command was given it: what the mount table shall show as source. */
   readonly source: string;
   /** Absolute, an existing directory. */
   readonly mountPoint: string;
-  /** fuse: an existing directory with an empty `root` (createShadow). standalone: leave it out. */
+  /** fuse: an existing directory with an empty `root` (createShadow). Standalone: leave it out. */
   readonly shadow?: string;
   readonly mode: 'fuse' | 'standalone';
-  /** Attribute and entry timeout in seconds; default one year. */
+  /** Attribute and entry timeout; default one year. */
   readonly timeoutSeconds?: number;
   /** Default true (`-u` of famfs mount leaves it out). */
   readonly allowOther?: boolean;
   /** Default true (`-p` of famfs mount leaves it out). */
   readonly defaultPermissions?: boolean;
+}
+
+/** The one line by which a daemon says how its start went. */
+export type DaemonReport =
+  | { readonly mount: SimulatedMount }
+  | { readonly reason: string; readonly message: string };
+
+/**
+ * Starts the daemon of a mount, detached: it outlives its parent. Settles when the mount answers.
+ *
+ * In fuse mode a device that another mount holds still gives a mount, as with the real one, but with `broken` set:
+ * everything reads as EIO there. In standalone mode that is the error `pool-held-elsewhere` (mount(2): EBUSY).
+ * @throws DriverError `pool-held-elsewhere`, `permission-missing` (no right to mount), `device-unsuitable`, `famfs-unsupported`
+ */
+export async function spawnDaemon(options: SpawnDaemonOptions): Promise<SimulatedMount> {
+  const { node } = options;
+  const [file, ...program] = node.program;
+  if (file === undefined) throw new DriverError('config-invalid', `the node ${node.root} names no program`);
+  mkdirSync(node.runDirectory, { recursive: true });
+  const daemonArguments = encodeDaemonArguments({
+    source: options.source,
+    mountPoint: options.mountPoint,
+    shadow: options.shadow ?? makeHiddenShadow(node),
+    timeoutSeconds: options.timeoutSeconds ?? defaultTimeoutSeconds,
+    allowOther: options.allowOther ?? true,
+    defaultPermissions: options.defaultPermissions ?? true,
+    mode: options.mode,
+    readyFd: 3,
+  });
+  const logPath = path.join(node.runDirectory, 'daemon.log');
+  const start = await startDetached({
+    argv: [file, ...program, '--node', node.root, 'famfs_fused', ...daemonArguments],
+    env: { LC_ALL: 'C', PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    logPath,
+  });
+  if (start.line === undefined) {
+    throw new DriverError(
+      'command-failed',
+      `the simulator's daemon (pid ${start.pid}) ended at its start; see ${logPath}`,
+    );
+  }
+  const report = JSON.parse(start.line) as DaemonReport;
+  if ('mount' in report) return report.mount;
+  throw new DriverError(isReason(report.reason) ? report.reason : 'command-failed', report.message);
+}
+
+/** The kernel module keeps names in memory; here they lie in a folder that only the simulator looks at. */
+function makeHiddenShadow(node: SimulatedNode): string {
+  const shadow = mkdtempSync(path.join(node.runDirectory, 'standalone-'));
+  createShadow(shadow);
+  return shadow;
 }

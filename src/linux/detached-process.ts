@@ -1,0 +1,67 @@
+// Starts a process that outlives this one, and waits for the one line by which it says that it is ready. Knows no
+// program. Unlike child-process.ts it loads nothing but Node's own, for commands whose start must be quick.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+
+export interface DetachedOptions {
+  /** Program, absolute, and its arguments. */
+  readonly argv: readonly string[];
+  /** What the process shows as its own name (argv[0]); the program's path unless given. */
+  readonly argv0?: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** Where stdout and stderr go, appended. A pipe would end the process when this one is gone. */
+  readonly logPath: string;
+}
+
+/** How the start went. `line` is undefined when the process ended, or closed descriptor 3, without a word. */
+export interface DetachedStart {
+  readonly pid: number;
+  readonly line: string | undefined;
+}
+
+/**
+ * Starts a process in a session of its own, with `/` as its directory, that survives this one. It is ready when it
+ * has written a line to its descriptor 3; nothing else of this process is inherited.
+ * @throws Error of `spawn` when the program cannot be started
+ */
+export async function startDetached(options: DetachedOptions): Promise<DetachedStart> {
+  const [file, ...args] = options.argv;
+  if (file === undefined) throw new TypeError('a process needs a program');
+  const log = openSync(options.logPath, 'a', 0o600);
+  const child = spawn(file, args, {
+    argv0: options.argv0 ?? file,
+    env: { ...options.env },
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', log, log, 'pipe'],
+  });
+  closeSync(log);
+  const started = new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('spawn', () => resolve(child.pid ?? 0));
+  });
+  const pid = await started;
+  const line = await readLine(child.stdio[3] as Readable);
+  child.unref();
+  return { pid, line };
+}
+
+/** The first line of a stream, or undefined when it ends before one. Closes the stream. */
+function readLine(stream: Readable): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let text = '';
+    const settle = (line: string | undefined): void => {
+      stream.destroy();
+      resolve(line);
+    };
+    stream.setEncoding('utf8');
+    stream.on('data', (chunk: string) => {
+      text += chunk;
+      const end = text.indexOf('\n');
+      if (end !== -1) settle(text.slice(0, end));
+    });
+    stream.once('end', () => settle(undefined));
+    stream.once('error', () => settle(undefined));
+  });
+}
