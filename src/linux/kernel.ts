@@ -1,5 +1,6 @@
 // Whether this kernel can do what linux/ asks of it, found out by trying. Knows nothing of famfs in the kernel.
 import os from 'node:os';
+import { missingCapabilities } from './capabilities.ts';
 import { closeFd, openPath } from './file-descriptor.ts';
 import { declareFunction, lastErrno, systemCallNumbers } from './libc.ts';
 import { mountIdOf } from './mount-id.ts';
@@ -52,7 +53,9 @@ function callProblem(name: SystemCall): string | undefined {
     const needed = `${name}(2), which Linux has since ${neededCalls[name]}`;
     return `The kernel (${kernelRelease()}) lacks ${needed}; Linux ${oldestKernel} or newer is needed.`;
   }
-  if (code === 'EPERM') {
+  // move_mount asks for the right to mount before anything else, so there EPERM says nothing without CAP_SYS_ADMIN.
+  const saysNothing = name === 'move_mount' && missingCapabilities(['CAP_SYS_ADMIN']).length > 0;
+  if (code === 'EPERM' && !saysNothing) {
     return `The system call ${name}(2) is forbidden here, probably by a seccomp profile; run the container unconfined.`;
   }
   return undefined;

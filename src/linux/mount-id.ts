@@ -1,6 +1,7 @@
 // Mounts by the id the kernel never reuses: statx(2), statmount(2), listmount(2). Needs Linux 6.8, of which
-// `kernel.ts` makes sure. Never reads the mount table.
+// `kernel.ts` makes sure. Reads the mount table only where a kernel before 6.13 leaves something out.
 import { checked, declareFunction, lastErrno, systemCallNumbers } from './libc.ts';
+import { type MountTableEntry, readMountTable } from './mount-table.ts';
 import { SyscallError } from './syscall-error.ts';
 
 const statxFunction = declareFunction('statx', 'int', ['int', 'str', 'int', 'uint', 'void *']);
@@ -62,9 +63,9 @@ export interface MountInfo {
   readonly deviceMajor: number;
   readonly deviceMinor: number;
   readonly fileSystemType: string;
-  /** what stands after the dot in `fuse.sshfs`; empty for most, and on kernels before 6.13 */
+  /** what stands after the dot in `fuse.sshfs`; empty for most */
   readonly fileSystemSubtype: string;
-  /** the device or whatever was named as source; empty on kernels before 6.13 */
+  /** the device, or whatever was named as source when it was mounted */
   readonly source: string;
   /** the directory of the file system that is the root of this mount */
   readonly root: string;
@@ -109,7 +110,7 @@ export function statmount(mountId: bigint): MountInfo | undefined {
   for (let sizeBytes = 4096; ; sizeBytes *= 4) {
     const answer = Buffer.alloc(sizeBytes);
     const result = statmountCall(systemCallNumbers.statmount, request, answer, sizeBytes, 0);
-    if (Number(result) === 0) return decodeStatmount(answer);
+    if (Number(result) === 0) return withSource(answer, decodeStatmount(answer));
     const error = new SyscallError('statmount', lastErrno());
     if (error.code === 'ENOENT') return undefined;
     if (error.code !== 'EOVERFLOW' || sizeBytes >= 1 << 20) throw error;
@@ -137,6 +138,25 @@ function decodeStatmount(answer: Buffer): MountInfo {
     noexec: (attributes & 8n) !== 0n,
     superblockReadOnly: (answer.readUInt32LE(0x20) & 1) !== 0,
   };
+}
+
+/**
+ * Source and subtype as the mount table has them, for kernels before 6.13, whose statmount(2) does not tell. A mount
+ * that is out of sight or has just gone keeps them empty.
+ */
+function withSource(answer: Buffer, info: MountInfo): MountInfo {
+  const mask = answer.readBigUInt64LE(0x08);
+  if ((mask & BigInt(statmountWants.source)) !== 0n) return info;
+  const shortId = answer.readUInt32LE(0x38);
+  const entry = readMountTable().find((each) => each.mountId === shortId);
+  return entry === undefined ? info : sourceFromTable(info, entry);
+}
+
+/** `info` with source and subtype from its line in the mount table, where `fuse.sshfs` is one word. */
+export function sourceFromTable(info: MountInfo, entry: MountTableEntry): MountInfo {
+  const dot = entry.fileSystemType.indexOf('.');
+  const fileSystemSubtype = dot === -1 ? '' : entry.fileSystemType.slice(dot + 1);
+  return { ...info, fileSystemSubtype, source: entry.source };
 }
 
 function readString(bytes: Buffer, start: number): string {

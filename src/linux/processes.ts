@@ -1,7 +1,7 @@
 // Other processes of the machine, as /proc tells of them. Signals nobody. What another process is doing may have
 // changed by the time the answer is read; a process that ends meanwhile is left out.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { parseMountTable } from './mount-table.ts';
+import { type MountTableEntry, parseMountTable } from './mount-table.ts';
 import { SyscallError } from './syscall-error.ts';
 
 export interface ProcessState {
@@ -70,10 +70,16 @@ export interface MountHolder {
 /**
  * Every mount namespace in which a file system is mounted, with a process to name it by. A mount in any of them keeps
  * the file system, and with it a device, busy (famfs reference, kernel, section 3). Sees the namespaces of processes
- * in our own pid namespace: all, for a process with the host's. Reads one mount table per namespace.
+ * in our own pid namespace: all, for a process with the host's. Reads one mount table per namespace, that of its
+ * lowest-numbered process; mounts outside of that process's root directory do not show in it.
  * @param deviceMajor device number of the file system, as in mountinfo
  */
 export function processesHoldingMount(deviceMajor: number, deviceMinor: number): MountHolder[] {
+  return processesHolding((entry) => entry.deviceMajor === deviceMajor && entry.deviceMinor === deviceMinor);
+}
+
+/** As `processesHoldingMount`, for every mount that `matches` says yes to. */
+export function processesHolding(matches: (entry: MountTableEntry) => boolean): MountHolder[] {
   const seen = new Set<string>();
   const holders: MountHolder[] = [];
   for (const pid of processIds()) {
@@ -84,7 +90,7 @@ export function processesHoldingMount(deviceMajor: number, deviceMinor: number):
     if (table === undefined || table === '') continue;
     seen.add(mountNamespace);
     const mountPoints = parseMountTable(table)
-      .filter((entry) => entry.deviceMajor === deviceMajor && entry.deviceMinor === deviceMinor)
+      .filter(matches)
       .map((entry) => entry.mountPoint);
     if (mountPoints.length === 0) continue;
     holders.push({ pid, comm: processState(pid)?.comm ?? '', mountNamespace, mountPoints });
