@@ -1,0 +1,133 @@
+// Catalogue rows: the device is not one that famfs can use, or carries something already. Data only.
+import type { CatalogueRow } from './catalogue-row.ts';
+
+const byDevice = ['mkfs', 'mount', 'dummy-mount', 'fsck'] as const;
+
+export const messagesOfDevice: readonly CatalogueRow[] = [
+  {
+    id: 'wrong-driver',
+    pattern:
+      /^(?:famfs \w+|mkfs\.famfs): (?<device>\S+) is in (?<driverMode>\S+) mode; famfs mode is required/m,
+    commands: byDevice,
+    meaning: 'the device {device} is in {driverMode} mode and famfs needs it in famfs mode',
+    reason: 'device-unsuitable',
+    remedy: 'Run daxctl reconfigure-device -m famfs for it, or allow the driver to switch it.',
+    mount: 'none',
+  },
+  {
+    id: 'no-driver',
+    pattern: /^\w+: '(?<device>[^']+)' exists but has no driver bound$/m,
+    commands: byDevice,
+    meaning: 'no kernel driver is bound to the device {device}',
+    reason: 'device-unsuitable',
+    remedy: 'Run daxctl reconfigure-device -m famfs for it, or allow the driver to switch it.',
+    mount: 'none',
+  },
+  {
+    id: 'unknown-driver',
+    pattern: /unrecognized driver '(?<driver>[^']*)'/m,
+    commands: byDevice,
+    meaning: 'the device belongs to the kernel driver {driver}, which famfs cannot use',
+    reason: 'device-unsuitable',
+    remedy:
+      'Memory in system-ram mode has to go through devdax mode: daxctl reconfigure-device -m devdax, then -m famfs.',
+    mount: 'none',
+  },
+  {
+    id: 'driver-module-missing',
+    pattern: /could not find module by name='(?<module>[^']+)'/m,
+    commands: byDevice,
+    meaning:
+      'the kernel module {module}, which serves devices to famfs, was not found, and the device is without a driver now',
+    reason: 'device-unsuitable',
+    remedy: 'Let famfs see /lib/modules of the running kernel, then try again.',
+    mount: 'none',
+  },
+  {
+    id: 'device-not-in-sysfs',
+    pattern: /^(?:famfs \w+|mkfs\.famfs|\w+): dax device (?<device>'[^']+'|\S+) not found(?: in sysfs .*)?$/m,
+    commands: byDevice,
+    meaning: 'the kernel knows no dax device {device}, or its driver is not one of famfs',
+    reason: 'device-unsuitable',
+    remedy: 'Look for the device in /sys/bus/dax/devices and at its driver.',
+    mount: 'none',
+  },
+  {
+    id: 'device-missing',
+    pattern: /^famfs mount: daxdev \((?<device>.+)\) not found$/m,
+    commands: ['mount', 'dummy-mount'],
+    meaning: 'there is no device {device}',
+    reason: 'device-unsuitable',
+    remedy: 'Check that the memory is attached and that famfs sees the /dev of the host.',
+    mount: 'none',
+  },
+  {
+    id: 'device-stat-failed',
+    pattern: /^famfs_get_device_size: failed to stat file (?<device>.+) \((?<problem>.+)\)$/m,
+    commands: byDevice,
+    meaning: 'the device {device} cannot be looked at ({problem})',
+    reason: 'device-unsuitable',
+    remedy: 'Check that the memory is attached and that famfs sees the /dev of the host.',
+    mount: 'none',
+  },
+  {
+    id: 'fsck-target-dead',
+    pattern: /^famfs_fsck: failed to stat path (?<path>.+) \(Transport endpoint is not connected\)$/m,
+    commands: ['fsck'],
+    meaning: 'the famfs daemon behind {path} has gone',
+    reason: 'pool-dead',
+    remedy: 'End the pods that use the pool on this node, unmount it and mount it again.',
+  },
+  {
+    id: 'fsck-target-missing',
+    pattern: /^famfs_fsck: failed to stat path (?<path>.+) \((?<problem>.+)\)$/m,
+    commands: ['fsck'],
+    meaning: '{path} cannot be looked at ({problem})',
+    reason: 'device-unsuitable',
+    remedy: 'Check that the memory is attached and that famfs sees the /dev of the host.',
+    mount: 'none',
+  },
+  {
+    id: 'not-a-dax-device',
+    pattern: /^invalid dax device (?<device>.+)$/m,
+    commands: byDevice,
+    meaning: '{device} is not a dax device',
+    reason: 'device-unsuitable',
+    remedy: 'Name a character device of the form /dev/daxN.M.',
+    mount: 'none',
+  },
+  {
+    id: 'device-too-small',
+    pattern: /unsupported memory device size \(<4GiB\)/m,
+    commands: byDevice,
+    meaning: 'the device is smaller than the 4 GiB that famfs needs',
+    reason: 'device-unsuitable',
+    remedy: 'Attach a larger piece of memory.',
+    mount: 'none',
+  },
+  {
+    id: 'foreign-superblock',
+    pattern: /^famfs_mkfs_allowed: Error: Device (?<device>.+) has a superblock owned by another host\.$/m,
+    commands: ['mkfs'],
+    meaning: 'the device {device} carries a famfs file system that another host is master of',
+    reason: 'already-formatted',
+    remedy: 'Adopt that file system by its UUID; only its master should ever format it again.',
+  },
+  {
+    id: 'superblock-present',
+    pattern: /^Device (?<device>.+) already has a famfs superblock$/m,
+    commands: ['mkfs'],
+    meaning: 'the device {device} carries a famfs file system already',
+    reason: 'already-formatted',
+    remedy:
+      'Adopt that file system by its UUID, or ask for it to be formatted again, which ends everything in it.',
+  },
+  {
+    id: 'log-length-refused',
+    pattern: /^famfs_mkfs: Error: invalid log length \((?<length>-?\d+)\)$/m,
+    commands: ['mkfs'],
+    meaning: 'famfs does not take a log of {length} bytes',
+    reason: 'invalid-argument',
+    remedy: 'Choose a power of two of at least 8 MiB.',
+  },
+];
