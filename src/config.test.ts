@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { helpText, type OptionTable, type RoleOptions, readConfig } from './config/options.ts';
 import { durationMs, listenAddress, mounterRole, nodeRole } from './config.ts';
 import { DriverError } from './errors.ts';
-import { helpText, type OptionTable, type RoleOptions, readConfig } from './options.ts';
 
 function mistakesOf(
   role: RoleOptions<OptionTable>,

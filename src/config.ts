@@ -1,6 +1,5 @@
 // Every option of every role, as data: flag, meaning, default, type. options.ts reads them.
 import path from 'node:path';
-import { logFormats, logLevels } from './observe/logger.ts';
 import {
   type Config,
   optional,
@@ -9,7 +8,8 @@ import {
   toggle,
   type ValueType,
   withDefault,
-} from './options.ts';
+} from './config/options.ts';
+import { logFormats, logLevels } from './observe/logger.ts';
 import { parseSocketAddress } from './rpc/socket.ts';
 
 /** The name under which Kubernetes knows the driver. */

@@ -27,7 +27,7 @@ export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
   volumes: ['famfs', 'errors'],
   datasets: ['volumes', 'famfs', 'errors'],
   rpc: ['linux', 'observe', 'errors'],
-  config: ['errors'],
+  config: ['errors', 'observe', 'rpc'],
   mounter: ['famfs', 'linux', 'observe', 'rpc', 'errors', 'config'],
   csi: ['volumes', 'rpc', 'observe', 'errors', 'config', 'mounter/client', 'mounter/generated'],
   kubelet: ['rpc', 'observe', 'errors', 'config', 'mounter/client', 'mounter/generated'],

@@ -1,8 +1,8 @@
 // Reads a table of options from flags and environment, tells all mistakes at once, prints help. Knows no
 // particular option: those stand in config.ts.
 import { parseArgs } from 'node:util';
-import { didYouMean } from './closest-name.ts';
-import { DriverError } from './errors.ts';
+import { didYouMean } from '../errors/closest-name.ts';
+import { DriverError } from '../errors.ts';
 
 /** One option: `--flag VALUE`, or FAMFS_CSI_FLAG in the environment. */
 export interface Option<T> {
