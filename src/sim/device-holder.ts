@@ -1,9 +1,10 @@
 // Who holds a device on a simulated node. The real kernel lets one mount at a time hold a dax device, in whatever
 // mount namespace it is, alive or dead (famfs kernel reference 3). Knows locks and mount tables, no FUSE.
-import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { type FileLock, tryFileLock } from '../linux/file-lock.ts';
-import { type MountTableEntry, readMountTable } from '../linux/mount-table.ts';
+import type { MountTableEntry } from '../linux/mount-table.ts';
+import { processesHolding } from '../linux/processes.ts';
 import type { SimulatedNode } from './node.ts';
 
 /** The mount that a lock file speaks of, for when its daemon was killed and the mount is still there. */
@@ -30,7 +31,7 @@ export function tryHoldDevice(node: SimulatedNode, deviceName: string): DeviceHo
   const lock = tryFileLock(file);
   if (lock === undefined) return undefined;
   const last = parseNote(readFileSync(file, 'utf8'));
-  if (last !== undefined && isMountedAnywhere(last)) {
+  if (last !== undefined && processesHolding((entry) => shows(entry, last)).length > 0) {
     lock.release();
     return undefined;
   }
@@ -55,19 +56,6 @@ function parseNote(text: string): HeldMount | undefined {
   return { deviceNumber: match[1], source: match[2] };
 }
 
-/** Looks into the mount table of one process of each mount namespace. */
-function isMountedAnywhere(mount: HeldMount): boolean {
-  const seen = new Set<string>();
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const namespace = mountNamespaceOf(name);
-    if (namespace === undefined || seen.has(namespace)) continue;
-    seen.add(namespace);
-    if (mountTableOf(Number(name)).some((entry) => shows(entry, mount))) return true;
-  }
-  return false;
-}
-
 function shows(entry: MountTableEntry, mount: HeldMount): boolean {
   const number = `${entry.deviceMajor}:${entry.deviceMinor}`;
   return (
@@ -75,21 +63,4 @@ function shows(entry: MountTableEntry, mount: HeldMount): boolean {
     entry.source === mount.source &&
     /^fuse(\.famfs)?$/.test(entry.fileSystemType)
   );
-}
-
-/** Processes end while we look, and some are not ours to look into. */
-function mountNamespaceOf(pid: string): string | undefined {
-  try {
-    return readlinkSync(`/proc/${pid}/ns/mnt`);
-  } catch {
-    return undefined;
-  }
-}
-
-function mountTableOf(pid: number): MountTableEntry[] {
-  try {
-    return readMountTable(pid);
-  } catch {
-    return [];
-  }
 }

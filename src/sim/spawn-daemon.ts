@@ -56,7 +56,7 @@ export async function spawnDaemon(options: SpawnDaemonOptions): Promise<Simulate
   const logPath = path.join(node.runDirectory, 'daemon.log');
   const start = await startDetached({
     argv: [file, ...program, '--node', node.root, 'famfs_fused', ...daemonArguments],
-    env: { LC_ALL: 'C', PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    env: { LC_ALL: 'C', PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
     logPath,
   });
   if (start.line === undefined) {
