@@ -3,23 +3,25 @@
 import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
+import { inNamespacesOf } from '../linux/namespaces.ts';
 import { errorCodeOf } from '../linux/syscall-error.ts';
 import type { CommandLine } from './command-line.ts';
 import { requireAbsolutePath } from './command-values.ts';
 
 /**
- * `image`: run directly, in the mount namespace of this process. `host`: run in the mount namespace of `hostPid`, the
- * host's process 1 as a rule. No other namespace is entered: mounter and host share the PID namespace, and famfs
- * needs neither network nor host name.
+ * `image`: run directly, in the namespaces of this process. `host`: run in the namespaces of `hostPid`, the host's
+ * process 1 as a rule; the PID namespace is not changed, for mounter and host share it.
  */
 export type CommandLocation =
   | { readonly kind: 'image' }
   | { readonly kind: 'host'; readonly hostPid: number };
 
-/** What is executed in the end. */
+/** A command as it is executed, the program first. */
 export interface LocatedCommand {
-  readonly file: string;
-  readonly args: readonly string[];
+  /** from here: with nsenter in front where the location is the host */
+  readonly argv: readonly [string, ...string[]];
+  /** for something that starts it in the location itself, as the host's systemd does */
+  readonly argvInside: readonly [string, ...string[]];
 }
 
 function programPath(program: string, binDir: string | undefined): string {
@@ -30,24 +32,21 @@ function programPath(program: string, binDir: string | undefined): string {
 /**
  * The command line as it is executed.
  * @param binDir the folder of the famfs programs in that location; found on its PATH when undefined
- * @param launcher a program with its arguments, run in that location, that starts the command in its turn
- *   (`systemd-run --scope …`); the mounter's own words, never a value from a request
  */
 export function locateCommand(
   line: CommandLine,
   location: CommandLocation,
   binDir: string | undefined,
-  launcher: readonly string[] = [],
 ): LocatedCommand {
-  const inside = [...launcher, programPath(line.program, binDir), ...line.args];
-  if (location.kind === 'image') {
-    const [file = '', ...args] = inside;
-    return { file, args };
+  const program = programPath(line.program, binDir);
+  const argvInside = [program, ...line.args] as const;
+  if (location.kind === 'image') return { argv: argvInside, argvInside };
+  const { hostPid } = location;
+  if (!Number.isSafeInteger(hostPid) || hostPid < 1) {
+    throw new DriverError('config-invalid', `The host pid ${hostPid} is not the id of a process.`);
   }
-  if (!Number.isInteger(location.hostPid) || location.hostPid < 1) {
-    throw new DriverError('config-invalid', `The host pid ${location.hostPid} is not the id of a process.`);
-  }
-  return { file: 'nsenter', args: ['--target', String(location.hostPid), '--mount', '--', ...inside] };
+  const { file, args } = inNamespacesOf({ pid: hostPid }, program, line.args);
+  return { argv: [file, ...args], argvInside };
 }
 
 function pathSeenFromHere(location: CommandLocation, absolutePath: string): string {

@@ -55,9 +55,14 @@ export interface RunOptions {
 }
 
 export interface MountRunOptions extends RunOptions {
-  /** a program with its arguments that starts famfs in its turn, so that the daemon lives in a cgroup of its own */
-  readonly launcher?: readonly string[];
+  /** starts the command in place of runCommand, so that its daemon lives in a cgroup or unit of its own */
+  readonly launch?: CommandLauncher;
+  /** told the process id before the program can have done much, to move it into such a cgroup */
+  readonly onSpawn?: (pid: number) => void;
 }
+
+/** Runs a command to its end with these options; their `onSpawn` is to be called, or the lock is not kept. */
+export type CommandLauncher = (command: LocatedCommand, options: CommandOptions) => Promise<CommandResult>;
 
 /** A request without its name, which the method gives. */
 export type Wish<Name extends CommandName> =
@@ -166,7 +171,7 @@ export class FamfsCommands {
     options: MountRunOptions,
   ): Promise<OutcomeOf<Name>> {
     const { mode, location, famfsBinDir, onFinished } = this.#options;
-    const command = locateCommand(commandLine(request, mode), location, famfsBinDir, options.launcher);
+    const command = locateCommand(commandLine(request, mode), location, famfsBinDir);
     if (options.signal?.aborted) throw cancelledBefore(request, options.signal);
     let ran: Ran;
     try {
@@ -186,22 +191,23 @@ export class FamfsCommands {
     return outcome;
   }
 
-  async #execute(command: LocatedCommand, request: FamfsRequest, options: RunOptions): Promise<Ran> {
-    const { signal, lockFd } = options;
+  async #execute(command: LocatedCommand, request: FamfsRequest, options: MountRunOptions): Promise<Ran> {
+    const { signal, lockFd, onSpawn, launch = runHere } = options;
     const base: CommandOptions = {
       env: { FAMFS_MODE: modeEnvironment[this.#options.mode] },
       umask: 0,
       timeoutMs: this.#timeoutMs(request, options.timeoutMs),
       maxOutputBytes,
+      ...(onSpawn === undefined ? {} : { onSpawn }),
       ...(signal === undefined || finishesOnceBegun(request) ? {} : { signal }),
     };
-    const { file, args } = command;
-    if (lockFd === undefined) return { result: await runCommand(file, args, base), lockKept: false };
+    const run = (all: CommandOptions): Promise<CommandResult> => launch(command, all);
+    if (lockFd === undefined) return { result: await run(base), lockKept: false };
     // A daemon inherits all that famfs has and would hold the lock for as long as the pool is mounted.
     if (this.#options.mode === 'fuse' && makesMount(request)) {
-      return await runBesideLockKeeper(file, args, base, lockFd);
+      return await runBesideLockKeeper(run, base, lockFd);
     }
-    return { result: await runCommand(file, args, { ...base, inheritFds: [lockFd] }), lockKept: true };
+    return { result: await run({ ...base, inheritFds: [lockFd] }), lockKept: true };
   }
 
   #timeoutMs(request: FamfsRequest, asked: number | undefined): number {
@@ -209,6 +215,11 @@ export class FamfsCommands {
     if (!makesMount(request)) return timeoutMs;
     return Math.max(timeoutMs, this.#options.minMountTimeoutMs ?? minMountTimeoutMs);
   }
+}
+
+function runHere({ argv }: LocatedCommand, options: CommandOptions): Promise<CommandResult> {
+  const [file, ...args] = argv;
+  return runCommand(file, args, options);
 }
 
 function finishesOnceBegun(request: FamfsRequest): boolean {
@@ -241,7 +252,8 @@ function reasonNotStarted(code: string | undefined, file: string): { reason: Rea
   return { reason: 'internal', advice: 'Look into the log of the mounter.' };
 }
 
-function notStarted(request: FamfsRequest, { file }: LocatedCommand, error: unknown): Outcome<never> {
+function notStarted(request: FamfsRequest, command: LocatedCommand, error: unknown): Outcome<never> {
+  const [file] = command.argv;
   const code = errorCodeOf(error);
   const { reason, advice } = reasonNotStarted(code, file);
   const message = `${subjectOf(request)} failed: ${file} could not be started (${code ?? String(error)}). ${advice}`;

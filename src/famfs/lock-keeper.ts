@@ -16,11 +16,11 @@ export interface KeptResult {
  * Runs a command without giving it the descriptor of the lock, and beside it coreutils' `tail --pid`, which does
  * nothing but live as long as the command and holds that descriptor. When the command has ended the keeper is ended
  * too, so the lock is free as soon as the caller lets go of it. When the command was abandoned, the keeper stays.
- * Throws what runCommand throws; a keeper that cannot be started makes `lockKept` false and nothing else.
+ * Throws what `run` throws; a keeper that cannot be started makes `lockKept` false and nothing else.
+ * @param run runs the command with the options it is given, and calls their `onSpawn`
  */
 export async function runBesideLockKeeper(
-  file: string,
-  args: readonly string[],
+  run: (options: CommandOptions) => Promise<CommandResult>,
   options: CommandOptions,
   lockFd: number,
 ): Promise<KeptResult> {
@@ -34,7 +34,7 @@ export async function runBesideLockKeeper(
     );
     options.onSpawn?.(pid);
   };
-  const result = await runCommand(file, args, { ...options, onSpawn: keepLock });
+  const result = await run({ ...options, onSpawn: keepLock });
   if (result.abandoned) return { result, lockKept: true };
   commandEnded.abort();
   return { result, lockKept: await keeper };
