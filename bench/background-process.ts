@@ -1,0 +1,73 @@
+// A server of the benchmark as a process of its own: started, awaited until it listens, ended by its id. What it
+// writes is kept, and shown when it fails.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const startTimeoutMs = 30_000;
+const stopTimeoutMs = 10_000;
+const keptOutputCharacters = 8_000;
+
+export class BackgroundProcess {
+  readonly name: string;
+  readonly #child: ChildProcess;
+  #output = '';
+  #ended = false;
+
+  constructor(name: string, file: string, args: readonly string[]) {
+    this.name = name;
+    this.#child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.#output = (this.#output + text).slice(-keptOutputCharacters);
+      });
+    }
+    this.#child.once('exit', () => {
+      this.#ended = true;
+    });
+    this.#child.once('error', (error) => {
+      this.#ended = true;
+      this.#output += error.message;
+    });
+  }
+
+  /** The last of what the process wrote. */
+  get output(): string {
+    return this.#output;
+  }
+
+  /** Waits until `isReady` says so. @throws Error when the process ends first, or after 30 seconds */
+  async waitUntil(what: string, isReady: () => Promise<boolean> | boolean): Promise<void> {
+    const deadlineMs = performance.now() + startTimeoutMs;
+    while (!(await isReady())) {
+      if (this.#ended) throw new Error(`${this.name} ended before ${what}:\n${this.#output}`);
+      if (performance.now() > deadlineMs) {
+        throw new Error(`${this.name}: not ${what} within ${startTimeoutMs / 1000} s:\n${this.#output}`);
+      }
+      await delay(20);
+    }
+  }
+
+  /** Waits until the Unix socket takes connections. */
+  waitForSocket(socket: string): Promise<void> {
+    return this.waitUntil(`listening on ${socket}`, () => takesConnections(socket));
+  }
+
+  /** SIGTERM, and SIGKILL for one that does not follow in time. */
+  async stop(): Promise<void> {
+    if (this.#ended) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopTimeoutMs);
+    await exited;
+    clearTimeout(timer);
+  }
+}
+
+function takesConnections(socket: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const connection = net.connect(socket);
+  connection.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  return promise.finally(() => connection.destroy());
+}

@@ -1,0 +1,71 @@
+// What the benchmark finds out: named values, each with the goal it is held to, if there is one. Pure data and
+// arithmetic; knows nothing of how anything is measured.
+
+/** What a value should be: at least or at most something, or near something. */
+export type Goal =
+  | { readonly kind: 'at-least'; readonly value: number }
+  | { readonly kind: 'at-most'; readonly value: number }
+  | { readonly kind: 'near'; readonly value: number; readonly tolerance: number };
+
+export interface Measurement {
+  /** Stable and unique: figures of different runs are compared by it. */
+  readonly name: string;
+  /** What a person reads in the table and in the chart. */
+  readonly title: string;
+  readonly value: number;
+  /** "×" for ratios, otherwise a unit such as "ms". */
+  readonly unit: string;
+  readonly goal?: Goal;
+  /** Smallest and largest value among the rounds that `value` is the median of. */
+  readonly range?: readonly [least: number, most: number];
+}
+
+/** Whether a measurement reaches its goal; undefined when it has none. */
+export function meetsGoal({ value, goal }: Measurement): boolean | undefined {
+  if (goal === undefined) return undefined;
+  switch (goal.kind) {
+    case 'at-least':
+      return value >= goal.value;
+    case 'at-most':
+      return value <= goal.value;
+    case 'near':
+      return Math.abs(value - goal.value) <= goal.tolerance;
+  }
+}
+
+/** A goal in the words of the table: "≥ 5", "≤ 2", "1 ± 0.03". */
+export function describeGoal(goal: Goal): string {
+  switch (goal.kind) {
+    case 'at-least':
+      return `≥ ${goal.value}`;
+    case 'at-most':
+      return `≤ ${goal.value}`;
+    case 'near':
+      return `${goal.value} ± ${goal.tolerance}`;
+  }
+}
+
+/** A number with as many digits as tell something: 61.3, 5.21, 0.998, 0.0134. */
+export function formatValue(value: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude >= 100) return value.toFixed(0);
+  if (magnitude >= 10) return value.toFixed(1);
+  return magnitude >= 2 ? value.toFixed(2) : Number(value.toPrecision(3)).toString();
+}
+
+/** A measurement from the values of several rounds: their median, and how far they lie apart. */
+export function fromRounds(
+  description: Omit<Measurement, 'value' | 'range'>,
+  values: readonly number[],
+): Measurement {
+  return { ...description, value: median(values), range: [Math.min(...values), Math.max(...values)] };
+}
+
+/** The middle value; of an even number of them, the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  const upper = sorted[Math.floor(sorted.length / 2)];
+  const lower = sorted[Math.floor((sorted.length - 1) / 2)];
+  if (upper === undefined || lower === undefined) throw new RangeError('there is no median of nothing');
+  return (lower + upper) / 2;
+}
