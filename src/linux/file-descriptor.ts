@@ -64,7 +64,8 @@ function refuseNul(path: string): void {
 
 /**
  * The walk for a path that somebody else may have named or may be changing: no symbolic link and no magic link in
- * any place of it, never above the directory it starts from.
+ * any place of it, never above the directory it starts from. Not to be combined with O_PATH and O_NOFOLLOW both, which
+ * make openat2(2) hand out a symbolic link in the last place.
  */
 export const resolveBeneath = resolveFlags.beneath | resolveFlags.noSymlinks | resolveFlags.noMagiclinks;
 
@@ -74,7 +75,8 @@ export const resolveBeneath = resolveFlags.beneath | resolveFlags.noSymlinks | r
  * @throws SyscallError as `openat2`
  */
 export function openPathBeneath(rootFd: number, relativePath: string, { directory = false } = {}): number {
-  const flags = oPath | constants.O_NOFOLLOW | (directory ? constants.O_DIRECTORY : 0);
+  // Without O_NOFOLLOW: together with O_PATH it would open a link in the last place instead of refusing it.
+  const flags = oPath | (directory ? constants.O_DIRECTORY : 0);
   return openat2(rootFd, relativePath, { flags, resolve: resolveBeneath });
 }
 
