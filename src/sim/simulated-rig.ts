@@ -32,6 +32,7 @@ const daemonProgram: readonly string[] = [
 export class SimulatedRig {
   readonly directory: string;
   readonly device: SimulatedDevice;
+  readonly nodes: SimulatedNode[] = [];
   readonly #mounts: SimulatedMount[] = [];
   #next = 0;
 
@@ -44,12 +45,14 @@ export class SimulatedRig {
   /** A node that sees the device, as `dax0.0` unless named otherwise. */
   node({ name = 'dax0.0', presentation = 'auto' as PresentationChoice } = {}): SimulatedNode {
     const root = path.join(this.directory, `node${this.#next++}`);
-    return createNode({
+    const node = createNode({
       root,
       devices: [{ name, devicePath: this.device.directory }],
       program: daemonProgram,
       presentation,
     });
+    this.nodes.push(node);
+    return node;
   }
 
   /** An empty directory. */
