@@ -131,8 +131,9 @@ function judge(
   if (forced !== undefined) return forced;
   const status = exitStatus(result);
   const match = decidingRow({ command: context.name, text, exitCode: status });
-  // A report of fsck says "exit 0" of a damaged log (reference 1.3), so there the words win.
-  if (match !== undefined) return verdictOfRow(match, status === 0 && context.name !== 'fsck');
+  // fsck ends with status 0 also when its report tells of damaged entries (reference 1.3): then the report decides.
+  const isBadReport = context.name === 'fsck' && proven;
+  if (match !== undefined) return verdictOfRow(match, status === 0 && !isBadReport);
   const signal = signalOf(result);
   if (signal !== undefined) return verdictOfSignal(context.name, signal);
   return status === 0 && proven ? undefined : verdictOfSilence(context.name, text, status);
