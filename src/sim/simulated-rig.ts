@@ -1,7 +1,7 @@
 // For the tests of the simulator: devices and nodes in a tmpfs of their own, mounted and taken down again. Must be
 // used in a private mount namespace (test/private-mounts.ts).
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -129,14 +129,22 @@ export function makeFile(
   }
 }
 
-/** Waits until a process has gone. A zombie counts as gone: it holds nothing any more. */
+/** Waits until a process has gone with all of its threads; a zombie that has none left holds nothing any more. */
 export async function ended(pid: number): Promise<void> {
   const patience = performance.now() + 10_000;
   for (;;) {
     const state = processState(pid)?.state;
-    if (state === undefined || state === 'Z' || state === 'X') return;
+    if (state === undefined || state === 'X' || (state === 'Z' && threadCount(pid) <= 1)) return;
     assert.ok(performance.now() < patience, `process ${pid} is still there, in state ${state}`);
     await sleep(5);
+  }
+}
+
+function threadCount(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
   }
 }
 
