@@ -52,6 +52,7 @@ export const reasons = {
   'shutting-down': 'the process is stopping and takes no new calls',
   'deadline-exceeded': 'the work did not finish in the time the caller gave',
   cancelled: 'the caller withdrew the call',
+  'dependency-missing': 'something on the node that the driver needs to do its work is not there',
   'config-invalid': 'the configuration holds mistakes',
   internal: 'something the driver did not expect; its log has the details',
 } as const;

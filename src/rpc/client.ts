@@ -1,6 +1,7 @@
 // A typed client for a service on a Unix socket. Errors come back as the DriverError they were on the other side.
 // Knows no particular service.
 import {
+  type ChannelOptions,
   Client,
   credentials,
   type CallOptions as GrpcCallOptions,
@@ -50,7 +51,12 @@ export interface ClientOptions {
   /** What it means to this caller that nobody answers. */
   readonly unavailableReason: Reason;
   readonly maximumMessageBytes?: number;
+  /** Ping a silent server this often, so that one which hangs counts as gone; off unless given. */
+  readonly keepaliveMs?: number;
 }
+
+/** How long a server may take to answer a ping. */
+const keepaliveTimeoutMs = 5000;
 
 /**
  * Makes a client. It connects at the first call, stays connected, and finds a restarted server again within a
@@ -74,6 +80,7 @@ export function createClient<S>(
     'grpc.max_send_message_length': maximumBytes,
     'grpc.default_authority': 'localhost',
     'grpc.service_config_disable_resolution': 1,
+    ...keepalive(options.keepaliveMs),
   });
   const caller: Caller = {
     client,
@@ -84,6 +91,15 @@ export function createClient<S>(
     calls[name] = method.responseStream ? streamCall(caller, method) : unaryCall(caller, method);
   }
   return { calls: calls as Calls<S>, close: () => client.close() };
+}
+
+function keepalive(everyMs: number | undefined): ChannelOptions {
+  if (everyMs === undefined) return {};
+  return {
+    'grpc.keepalive_time_ms': everyMs,
+    'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
+    'grpc.keepalive_permit_without_calls': 1,
+  };
 }
 
 interface Caller {

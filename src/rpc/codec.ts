@@ -16,9 +16,9 @@ type DecodedValue<V> = [Extract<V, LongLike>] extends [never]
   ? V extends string | number | boolean | Uint8Array
     ? V
     : V extends (infer E)[]
-      ? DecodedValue<NonNullable<E>>[]
+      ? Exclude<DecodedValue<NonNullable<E>>, null | undefined>[]
       : string extends keyof V
-        ? Readonly<Record<string, DecodedValue<V[string & keyof V]>>>
+        ? Readonly<Record<string, Exclude<DecodedValue<V[string & keyof V]>, null | undefined>>>
         : Decoded<V> | null | undefined
   : bigint;
 
@@ -29,7 +29,7 @@ type EncodableValue<V> = [Extract<V, LongLike>] extends [never]
   ? V extends string | number | boolean | Uint8Array
     ? V
     : V extends (infer E)[]
-      ? readonly EncodableValue<NonNullable<E>>[]
+      ? readonly Exclude<EncodableValue<NonNullable<E>>, null>[]
       : string extends keyof V
         ? Readonly<Record<string, EncodableValue<V[string & keyof V]>>>
         : Encodable<V> | null

@@ -52,6 +52,7 @@ export const statusOfReason = {
   'shutting-down': status.UNAVAILABLE,
   'deadline-exceeded': status.DEADLINE_EXCEEDED,
   cancelled: status.CANCELLED,
+  'dependency-missing': status.FAILED_PRECONDITION,
   'config-invalid': status.FAILED_PRECONDITION,
   internal: status.INTERNAL,
 } as const satisfies Record<Reason, status>;

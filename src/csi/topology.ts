@@ -1,0 +1,18 @@
+// Which pools a node tells the orchestrator about: one key per pool, never the node's name (design 3).
+import type { NodeState } from '../mounter/client.ts';
+import { poolPhase } from '../mounter/client.ts';
+
+const keyPrefix = 'topology.famfs.io/pool-';
+
+/** The topology key of a pool; its value is always "true". */
+export function topologyKey(poolUuid: string): string {
+  return `${keyPrefix}${poolUuid}`;
+}
+
+/** The keys of all pools whose memory this node sees, sorted. A pool that cannot be mounted now is still seen. */
+export function topologyKeys(state: NodeState): string[] {
+  const seen = state.pools.filter(
+    ({ phase }) => phase !== poolPhase.POOL_PHASE_LOST && phase !== poolPhase.POOL_PHASE_UNKNOWN,
+  );
+  return [...new Set(seen.map(({ uuid }) => topologyKey(uuid)))].sort();
+}
