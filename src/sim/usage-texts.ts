@@ -182,3 +182,107 @@ Commands:
 	chkread
 `;
 
+// Texts of the commands below are the simulator's own: only their first line and their place are famfs's.
+
+export const cpUsage = `
+famfs cp: Copy one or more files and directories into a famfs file system
+
+    famfs cp [args] <srcfile> <destfile>
+    famfs cp [args] <srcfile>... <dirpath>
+
+Arguments:
+    -h|-?                         - Print this message
+    -r|--recursive                - Copy what is in a directory
+    -c|--compare                  - Compare instead of copying
+    -t|--threadct <nthreads>      - Copy threads
+    -m|--mode <octal-mode>        - Mode of the new files
+    -u|--uid <uid>, -g|--gid <gid>
+    -N|--nstrips <n>, -B|--nbuckets <n>, -C|--chunksize <size>[kKmMgG]
+
+`;
+
+export const mkdirUsage = `
+famfs mkdir: Create a directory in a famfs file system:
+
+    famfs mkdir [args] <dirname>
+
+Arguments:
+    -h|-?            - Print this message
+    -p|--parents     - Make missing parents too; an existing directory is no error
+    -m|--mode=<mode> - Octal mode
+    -u|--uid=<uid>, -g|--gid=<gid>
+`;
+
+export const checkUsage = `
+famfs check: check the contents of a famfs file system.
+
+    famfs check [args] <mount point>
+
+Arguments:
+    -h|-?        - Print this message
+    -v|--verbose - Say more
+
+`;
+
+export const getmapUsage = `
+famfs getmap: show which memory a famfs file maps
+
+    famfs getmap [args] <filename>
+
+Arguments:
+    -q|--quiet - The exit status is the answer
+    -c         - Go on after an error
+    -h|-?      - Print this message
+
+`;
+
+export const verifyUsage = `
+famfs verify: Verify the contents of a file that was created with 'famfs creat':
+    famfs verify -S <seed> -f <filename>
+
+Arguments:
+    -h|-?                        - Print this message
+    -f|--filename <filename>     - File to verify
+    -S|--seed <random-seed>      - Seed it was made with
+    -m|--multi <filename>,<seed> - Several files; may repeat
+    -t|--threadct <nthreads>     - Threads
+    -q|--quiet                   - Say nothing of success
+
+`;
+
+export const flushUsage = `
+famfs flush: Flush or invalidate the processor cache for an entire file
+
+    famfs flush [args] <file> [<file> ...]
+
+Arguments:
+    -v           - Verbose output
+    -h|-?        - Print this message
+
+`;
+
+export const chkreadUsage = `
+famfs chkread: verify that the contents of a file match via read and mmap
+
+    famfs chkread <famfs-file>
+
+Arguments:
+    -h|-?  - Print this message
+    -s     - File is famfs superblock
+    -l     - File is famfs log
+
+`;
+
+export const cloneUsage = `
+famfs clone: Clone a file within a famfs file system
+
+    famfs clone <src_file> <dest_file>
+
+`;
+
+export const mkmetaUsage = `
+famfs mkmeta:
+
+    famfs mkmeta <memdevice>
+
+`;
