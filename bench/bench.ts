@@ -26,7 +26,7 @@ const usage = `npm run bench [-- OPTIONS]
   --help
 `;
 
-const thorough: Effort = { rounds: 7, cycles: 150, warmUpCycles: 20, mappingRounds: 31, touches: 2 ** 21 };
+const thorough: Effort = { rounds: 7, cycles: 150, warmUpCycles: 20, mappingRounds: 101, touches: 2 ** 19 };
 const quick: Effort = { rounds: 2, cycles: 16, warmUpCycles: 8, mappingRounds: 3, touches: 2 ** 14 };
 const dataBytes = 64 * 2 ** 20;
 
@@ -75,7 +75,14 @@ async function main(): Promise<number> {
   const folder = privateFolder();
   if (folder === undefined) return runInPrivateNamespaces();
   endOnSignals();
-  return report(await measure(folder, options), options);
+  const measurements = await measure(folder, options);
+  return report(options.selfCheck ? measurements.map(expectEquality) : measurements, options);
+}
+
+/** With the same server on both sides, whatever compares the two has to find them equal, within what noise allows. */
+function expectEquality(measurement: Measurement): Measurement {
+  if (measurement.goal?.kind !== 'at-least') return measurement;
+  return { ...measurement, goal: { kind: 'near', value: 1, tolerance: 0.1 } };
 }
 
 async function measure(
@@ -108,13 +115,13 @@ async function startSubjects(
   writeFileSync(path.join(directory, 'data'), randomFillSync(Buffer.alloc(dataBytes)));
   progress('starting the servers');
   if (selfCheck) {
-    const driver: Subject = await startPeer(places, 'peer-in-the-drivers-place', directory);
-    return { driver, peer: await startPeer(places, 'peer', directory), source: directory };
+    const driver: Subject = await startPeer(places, 'Go peer again', directory);
+    return { driver, peer: await startPeer(places, 'Go peer', directory), source: directory };
   }
   const driver = await startDriver(places, path.join(directory, 'data'));
   return {
     driver,
-    peer: await startPeer(places, 'peer', driver.poolDirectory),
+    peer: await startPeer(places, 'Go peer', driver.poolDirectory),
     source: driver.poolDirectory,
   };
 }

@@ -45,12 +45,12 @@ export function describeGoal(goal: Goal): string {
   }
 }
 
-/** A number with as many digits as tell something: 61.3, 5.21, 0.998, 0.0134. */
+/** A number with three digits that tell something: 613, 61.3, 5.21, 1.00, 0.0134. */
 export function formatValue(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude >= 100) return value.toFixed(0);
   if (magnitude >= 10) return value.toFixed(1);
-  return magnitude >= 2 ? value.toFixed(2) : Number(value.toPrecision(3)).toString();
+  return value.toPrecision(3);
 }
 
 /** A measurement from the values of several rounds: their median, and how far they lie apart. */

@@ -1,7 +1,7 @@
 // Measurements as a person reads them (a table) and as a program does (JSON lines).
 import { describeGoal, formatValue, type Measurement, meetsGoal } from './measurement.ts';
 
-const headings = ['figure', 'value', 'of the rounds', 'goal', ''] as const;
+const headings = ['figure', 'value', '', 'of the rounds', 'goal', ''] as const;
 
 /** A table with a line for each measurement; columns are as wide as their widest cell. */
 export function reportTable(measurements: readonly Measurement[]): string {
@@ -21,7 +21,8 @@ function cells(measurement: Measurement): readonly string[] {
   const met = meetsGoal(measurement);
   return [
     title,
-    `${formatValue(value)} ${unit}`,
+    formatValue(value),
+    unit,
     range === undefined ? '' : `${formatValue(range[0])} … ${formatValue(range[1])}`,
     goal === undefined ? '' : describeGoal(goal),
     met === undefined ? '' : met ? '✔ met' : '✘ missed',

@@ -26,7 +26,7 @@ const directoryInPool = 'bench';
 
 /** Starts the reference peer; it publishes `source`. */
 export async function startPeer(places: Places, name: string, source: string): Promise<Subject> {
-  const socket = path.join(places.folder, `${name}.sock`);
+  const socket = path.join(places.folder, `${name.replaceAll(' ', '-')}.sock`);
   const server = new BackgroundProcess(name, buildGoProgram({ module: 'bench', package: 'peer' }), [
     '-socket',
     socket,

@@ -42,16 +42,21 @@ function drawRow(measurement: Measurement, y: number): string {
     `<text class="name" x="${left}" y="${y + 10}">${escapeXml(title)}</text>`,
     `<rect class="track" x="${left}" y="${barTop}" width="${barsWidth}" height="${barHeight}" rx="3"/>`,
     `<rect class="${paint}" x="${left}" y="${barTop}" width="${scale(value)}" height="${barHeight}" rx="3"/>`,
-    `<text class="value" x="${left + barsWidth + 12}" y="${barTop + 14}">${escapeXml(`${formatValue(value)} ${unit}`)}</text>`,
+    `<text class="value" x="${left + barsWidth + 12}" y="${barTop + goalLineShift(goal)}">${escapeXml(`${formatValue(value)} ${unit}`)}</text>`,
   ];
   if (goal !== undefined) {
     const x = left + scale(goal.value);
     parts.push(
       `<line class="goal" x1="${x}" x2="${x}" y1="${barTop - 4}" y2="${barTop + barHeight + 4}" stroke-width="2"/>`,
-      `<text class="soft" x="${left + barsWidth}" y="${y + 10}" text-anchor="end">goal ${escapeXml(describeGoal(goal))}</text>`,
+      `<text class="soft" x="${left + barsWidth + 12}" y="${barTop + 28}">goal ${escapeXml(describeGoal(goal))}</text>`,
     );
   }
   return `<g>${parts.join('')}</g>`;
+}
+
+/** Where the value stands: beside its bar, or higher when the goal is written below it. */
+function goalLineShift(goal: Measurement['goal']): number {
+  return goal === undefined ? 14 : 10;
 }
 
 function tolerance(goal: NonNullable<Measurement['goal']>): number {
