@@ -5,20 +5,20 @@ const byDevice = ['mkfs', 'mount', 'dummy-mount', 'fsck'] as const;
 
 export const messagesOfDevice: readonly CatalogueRow[] = [
   {
-    id: 'wrong-driver',
-    pattern:
-      /^(?:famfs \w+|mkfs\.famfs): (?<device>\S+) is in (?<driverMode>\S+) mode; famfs mode is required/m,
+    id: 'no-driver',
+    pattern: /^\w+: '(?<device>[^']+)' exists but has no driver bound$/m,
     commands: byDevice,
-    meaning: 'the device {device} is in {driverMode} mode and famfs needs it in famfs mode',
+    meaning: 'no kernel driver is bound to the device {device}',
     reason: 'device-unsuitable',
     remedy: 'Run daxctl reconfigure-device -m famfs for it, or allow the driver to switch it.',
     mount: 'none',
   },
   {
-    id: 'no-driver',
-    pattern: /^\w+: '(?<device>[^']+)' exists but has no driver bound$/m,
+    id: 'wrong-driver',
+    pattern:
+      /^(?:famfs \w+|mkfs\.famfs): (?<device>\S+) is in (?<driverMode>\S+) mode; famfs mode is required/m,
     commands: byDevice,
-    meaning: 'no kernel driver is bound to the device {device}',
+    meaning: 'the device {device} is in {driverMode} mode and famfs needs it in famfs mode',
     reason: 'device-unsuitable',
     remedy: 'Run daxctl reconfigure-device -m famfs for it, or allow the driver to switch it.',
     mount: 'none',

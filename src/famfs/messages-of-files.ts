@@ -163,15 +163,6 @@ export const messagesOfFiles: readonly CatalogueRow[] = [
     remedy:
       'Use another pool; mount this one anew on this node, for what was just asked for shows here though it does not exist.',
   },
-  {
-    id: 'mount-dead-by-status',
-    pattern: /(?:)/,
-    commands: 'all',
-    exit: 107,
-    meaning: 'the famfs daemon behind the mount has gone',
-    reason: 'pool-dead',
-    remedy: 'End the pods that use the pool on this node, unmount it and mount it again.',
-  },
 ];
 
 /** Lines that decide nothing about a file. */

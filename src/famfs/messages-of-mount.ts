@@ -106,6 +106,15 @@ export const messagesOfMount: readonly CatalogueRow[] = [
     mount: 'none',
   },
   {
+    id: 'module-load-failed',
+    pattern: /^famfs_load_module: failed to load .+ module$/m,
+    commands: byDevice,
+    meaning: 'the kernel module of famfs could not be loaded',
+    reason: 'famfs-unsupported',
+    remedy: 'Install the famfs module for this kernel.',
+    mount: 'none',
+  },
+  {
     id: 'module-not-loaded',
     pattern: /^(?:famfs mount|\w+): famfs kernel module is not loaded!?$/m,
     commands: byDevice,
@@ -160,15 +169,6 @@ export const messagesOfMount: readonly CatalogueRow[] = [
     reason: 'command-failed',
     remedy: 'Check these four in this order.',
     causes: [kernelWithoutFamfs, daemonMissing, noFuseDevice, daemonCrashed],
-  },
-  {
-    id: 'module-load-failed',
-    pattern: /^famfs_load_module: failed to load .+ module$/m,
-    commands: byDevice,
-    meaning: 'the kernel module of famfs could not be loaded',
-    reason: 'famfs-unsupported',
-    remedy: 'Install the famfs module for this kernel.',
-    mount: 'none',
   },
 ];
 

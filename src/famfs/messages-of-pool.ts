@@ -81,6 +81,15 @@ export const messagesOfPool: readonly CatalogueRow[] = [
     remedy: 'Find out what wrote into the memory; the pool cannot be mounted and has to be formatted again.',
   },
   {
+    id: 'mount-dead-by-status',
+    pattern: /(?:)/,
+    commands: ['fsck'],
+    exit: 107,
+    meaning: 'the famfs daemon behind the mount has gone',
+    reason: 'pool-dead',
+    remedy: 'End the pods that use the pool on this node, unmount it and mount it again.',
+  },
+  {
     id: 'assertion-of-path-length',
     pattern: /Assertion `strlen\(relpath\) < .*' failed\.$/m,
     commands: making,
