@@ -21,6 +21,7 @@ interface ImportStatement {
  */
 export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
   errors: [],
+  version: [],
   observe: ['errors'],
   linux: ['errors'],
   famfs: ['linux', 'errors'],
@@ -35,9 +36,9 @@ export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
   sim: ['famfs', 'linux', 'errors'],
   roles: [
     ...['csi', 'kubelet', 'kubernetes', 'mounter', 'rpc', 'volumes', 'datasets', 'famfs', 'linux', 'observe'],
-    ...['errors', 'config'],
+    ...['errors', 'config', 'version'],
   ],
-  main: ['roles', 'config', 'observe', 'errors'],
+  main: ['roles', 'config', 'observe', 'errors', 'version'],
 };
 
 /** Modules from outside that only these rooms may import, for any source that is not a test. */
