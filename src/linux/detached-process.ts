@@ -12,6 +12,8 @@ export interface DetachedOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Where stdout and stderr go, appended. A pipe would end the process when this one is gone. */
   readonly logPath: string;
+  /** Whether the line says that the process is ready. One that is not is expected to end, and is waited for. */
+  readonly isReady: (line: string) => boolean;
 }
 
 /** How the start went. `line` is undefined when the process ended, or closed descriptor 3, without a word. */
@@ -41,9 +43,11 @@ export async function startDetached(options: DetachedOptions): Promise<DetachedS
     child.once('error', reject);
     child.once('spawn', () => resolve(child.pid ?? 0));
   });
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pid = await started;
   const line = await readLine(child.stdio[3] as Readable);
-  child.unref();
+  if (line !== undefined && options.isReady(line)) child.unref();
+  else await ended;
   return { pid, line };
 }
 

@@ -9,13 +9,17 @@ export interface DaemonSocket {
   readonly close: () => Promise<void>;
 }
 
+/** sun_path holds 108 bytes with the NUL (unix(7)). */
+const longestSocketPathBytes = 107;
+
 /**
- * Listens on SHADOW/sock; in standalone mode, where the real famfs has no daemon, on nothing. Throws what listening
- * throws, also for a path that is too long for a socket.
+ * Listens on SHADOW/sock. On nothing in standalone mode, where the real famfs has no daemon, and for a path that is
+ * too long for a socket: the real daemon cuts it, so that nobody finds it either (famfs reference 5.2).
  */
 export async function serveDaemonSocket(mount: SimulatedMount): Promise<DaemonSocket> {
-  if (mount.mode === 'standalone') return { close: async () => {} };
   const place = path.join(mount.shadow, 'sock');
+  const isTooLong = Buffer.byteLength(place) > longestSocketPathBytes;
+  if (mount.mode === 'standalone' || isTooLong) return { close: async () => {} };
   let logLevel = 5;
   const server = createServer((request, response) => {
     const route = `${request.method} ${request.url}`;

@@ -2,6 +2,7 @@
 // mount does. Knows processes and mounts; what the mount answers is server.ts, how views look is views.ts.
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
 import { readMountTable } from '../linux/mount-table.ts';
@@ -138,6 +139,7 @@ async function serveOverFuse(
   hold?.note(mount);
   const server = new FuseServer({
     mode: args.mode,
+    nodeRoot: node.root,
     device: context.device.device,
     shadow: args.shadow,
     timeoutSeconds: args.timeoutSeconds,
@@ -153,8 +155,18 @@ async function serveOverFuse(
     endAtOnce();
   });
   const served = serveFuse(connection, (request) => server.handle(request));
-  const socket = await serveDaemonSocket(mount);
+  const socket = await serveDaemonSocket(mount).catch((error: unknown) => {
+    report(args, {
+      reason: 'command-failed',
+      message: `the daemon cannot listen on its socket: ${String(error)}`,
+    });
+    detachQuietly(args.mountPoint);
+    forget(context);
+    return endAtOnce();
+  });
   report(args, { mount });
+  // Node would do it at its exit, which a daemon that is killed does not have.
+  flushCompileCache();
   await served;
   forget(context);
   await socket.close();

@@ -5,7 +5,8 @@
 //   DEVICE/superblock   bytes [0, 2 MiB)
 //   DEVICE/log          bytes [2 MiB, 2 MiB + log length)
 //   DEVICE/x<offset>    the bytes of the file whose first extent (or first strip) begins at that offset
-//   DEVICE/poisoned     while it is there, new accesses through a mount fail as on a memory error
+//   DEVICE/poisoned     while it is there, new accesses through a mount fail as on a memory error; may list the
+//                       roots of the nodes that this is true for, one a line
 import {
   closeSync,
   existsSync,
@@ -128,16 +129,26 @@ export function ensureExtent(device: SimulatedDevice, offsetBytes: bigint, sizeB
   return file;
 }
 
-/** Makes the memory of the device fail (or work again) for every new access through a mount of it. */
-export function setPoisoned(device: SimulatedDevice, poisoned: boolean): void {
+/**
+ * Makes the memory of the device fail, or work again, for every new access through a mount: on all nodes, or on those
+ * with these roots. A mount that has met the failure stays failed until it is unmounted, as on a memory error.
+ */
+export function setPoisoned(
+  device: SimulatedDevice,
+  poisoned: boolean,
+  nodeRoots: readonly string[] = [],
+): void {
   const marker = path.join(device.directory, 'poisoned');
-  if (poisoned) writeFileSync(marker, '');
+  if (poisoned) writeFileSync(marker, nodeRoots.map((root) => `${root}\n`).join(''));
   else rmSync(marker, { force: true });
 }
 
-/** Tells whether the memory of the device fails. */
-export function isPoisoned(device: SimulatedDevice): boolean {
-  return existsSync(path.join(device.directory, 'poisoned'));
+/** Tells whether the memory of the device fails on a node. */
+export function isPoisoned(device: SimulatedDevice, nodeRoot: string): boolean {
+  const marker = path.join(device.directory, 'poisoned');
+  if (!existsSync(marker)) return false;
+  const roots = readFileSync(marker, 'utf8').trim();
+  return roots === '' || roots.split('\n').includes(nodeRoot);
 }
 
 function readAt(file: string, offsetBytes: number, lengthBytes: number): Buffer {

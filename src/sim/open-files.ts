@@ -57,6 +57,8 @@ interface OpenState {
 }
 
 export interface OpenFilesOptions {
+  /** Root of the node, by which a memory error can be of one node alone. */
+  readonly nodeRoot: string;
   readonly device: SimulatedDevice;
   readonly mode: 'fuse' | 'standalone';
   /** The device is held by another mount: nothing maps. */
@@ -139,7 +141,8 @@ export class OpenFiles {
 
   /** Whether the daemon has to answer reads of this file, because they are to fail. */
   #mustServe(inode: Inode): boolean {
-    if (!this.#memoryFailed && isPoisoned(this.#options.device)) this.#memoryFailed = true;
+    if (!this.#memoryFailed && isPoisoned(this.#options.device, this.#options.nodeRoot))
+      this.#memoryFailed = true;
     return this.#memoryFailed || this.#options.broken || inode.file === undefined || this.#wedged.has(inode);
   }
 

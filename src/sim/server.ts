@@ -34,6 +34,7 @@ const modeBits = 0o7777;
 
 export interface FuseServerOptions {
   readonly mode: 'fuse' | 'standalone';
+  readonly nodeRoot: string;
   readonly device: SimulatedDevice;
   readonly shadow: string;
   readonly timeoutSeconds: number;

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { runCommand } from '../linux/child-process.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { mountFileSystem, unmount } from '../linux/mounts.ts';
 import { processState } from '../linux/processes.ts';
@@ -34,6 +35,8 @@ export class SimulatedRig {
   readonly device: SimulatedDevice;
   readonly nodes: SimulatedNode[] = [];
   readonly #mounts: SimulatedMount[] = [];
+  readonly #apartPids: number[] = [];
+  #apart = false;
   #next = 0;
 
   constructor() {
@@ -70,7 +73,7 @@ export class SimulatedRig {
   ): Promise<SimulatedMount> {
     const shadow = this.folder();
     createShadow(shadow);
-    const mount = await spawnDaemon({
+    const mount = await (this.#apart ? spawnApart : spawnDaemon)({
       node,
       source: path.join(node.devDirectory, 'dax0.0'),
       mountPoint: this.folder(),
@@ -81,6 +84,18 @@ export class SimulatedRig {
     this.#mounts.push(mount);
     addMeta(mount);
     return mount;
+  }
+
+  /** As `mount`, in a mount namespace that only the daemon lives in. Its files are below /proc/PID/root. */
+  async mountApart(node: SimulatedNode, mode: 'fuse' | 'standalone'): Promise<SimulatedMount> {
+    this.#apart = true;
+    try {
+      const mount = await this.mount(node, mode);
+      this.#apartPids.push(mount.pid);
+      return mount;
+    } finally {
+      this.#apart = false;
+    }
   }
 
   /** Unmounts and waits until the daemon has gone. */
@@ -94,10 +109,22 @@ export class SimulatedRig {
     const places = readMountTable().map(({ mountPoint }) => mountPoint);
     const ours = places.filter((place) => place.startsWith(`${this.directory}/`));
     for (const place of ours.reverse()) unmount(place, { detach: true });
+    for (const pid of this.#apartPids) if (processState(pid) !== undefined) process.kill(pid, 'SIGTERM');
     await Promise.all(this.#mounts.map(({ pid }) => ended(pid)));
     unmount(this.directory);
     rmSync(this.directory, { recursive: true });
   }
+}
+
+/** spawnDaemon in a child that has a mount namespace of its own. */
+async function spawnApart(options: SpawnDaemonOptions): Promise<SimulatedMount> {
+  const spawnModule = JSON.stringify(path.join(import.meta.dirname, 'spawn-daemon.ts'));
+  const code = `const { spawnDaemon } = await import(${spawnModule});
+    console.log(JSON.stringify(await spawnDaemon(JSON.parse(process.argv[1]))));`;
+  const node = [process.execPath, '--input-type=module', '--eval', code, JSON.stringify(options)];
+  const result = await runCommand('unshare', ['--mount', '--propagation', 'private', ...node]);
+  assert.equal(result.exitCode, 0, result.stderr);
+  return JSON.parse(result.stdout);
 }
 
 /** Gives a mount its `.meta` files, as the first steps of `famfs mount` do. */

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { DriverError, isReason } from '../errors.ts';
 import { startDetached } from '../linux/detached-process.ts';
 import { defaultTimeoutSeconds, encodeDaemonArguments } from './daemon-arguments.ts';
-import type { SimulatedNode } from './node.ts';
+import { compileCacheDirectory, type SimulatedNode } from './node.ts';
 import { createShadow } from './shadow.ts';
 import type { SimulatedMount } from './simulated-mount.ts';
 
@@ -56,8 +56,9 @@ export async function spawnDaemon(options: SpawnDaemonOptions): Promise<Simulate
   const logPath = path.join(node.runDirectory, 'daemon.log');
   const start = await startDetached({
     argv: [file, ...program, '--node', node.root, 'famfs_fused', ...daemonArguments],
-    env: { LC_ALL: 'C', PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    env: { LC_ALL: 'C', NODE_COMPILE_CACHE: compileCacheDirectory(node) },
     logPath,
+    isReady: (line) => 'mount' in parseReport(line),
   });
   if (start.line === undefined) {
     throw new DriverError(
@@ -65,9 +66,13 @@ export async function spawnDaemon(options: SpawnDaemonOptions): Promise<Simulate
       `the simulator's daemon (pid ${start.pid}) ended at its start; see ${logPath}`,
     );
   }
-  const report = JSON.parse(start.line) as DaemonReport;
+  const report = parseReport(start.line);
   if ('mount' in report) return report.mount;
   throw new DriverError(isReason(report.reason) ? report.reason : 'command-failed', report.message);
+}
+
+function parseReport(line: string): DaemonReport {
+  return JSON.parse(line);
 }
 
 /** The kernel module keeps names in memory; here they lie in a folder that only the simulator looks at. */

@@ -22,8 +22,8 @@ import { acquireFileLock, tryFileLock } from '../linux/file-lock.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { processState } from '../linux/processes.ts';
 import { addDirectory, addFile } from './shadow.ts';
-import { codeOf, makeFile, SimulatedRig } from './simulated-rig.ts';
 import type { SimulatedMount } from './simulated-mount.ts';
+import { codeOf, makeFile, SimulatedRig } from './simulated-rig.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 const sizeBytes = 5_000_000;
@@ -62,14 +62,38 @@ test('no process goes by the name of a famfs daemon', { skip }, () => {
 });
 
 test('what would resize or remove a file is refused and leaves it as it was', { skip }, () => {
-  assert.equal(codeOf(() => truncateSync(at('v/data'), 0)), 'EPERM');
-  assert.equal(codeOf(() => truncateSync(at('v/data'), 77)), 'EPERM');
-  assert.equal(codeOf(() => writeFileSync(at('v/data'), 'x')), 'EPERM');
-  assert.equal(codeOf(() => unlinkSync(at('v/data'))), 'EPERM');
-  assert.equal(codeOf(() => rmdirSync(at('v'))), 'EPERM');
-  assert.equal(codeOf(() => renameSync(at('v'), at('w'))), 'EPERM');
-  assert.equal(codeOf(() => symlinkSync('v', at('w'))), 'EPERM');
-  assert.equal(codeOf(() => linkSync(at('v/data'), at('w'))), 'EPERM');
+  assert.equal(
+    codeOf(() => truncateSync(at('v/data'), 0)),
+    'EPERM',
+  );
+  assert.equal(
+    codeOf(() => truncateSync(at('v/data'), 77)),
+    'EPERM',
+  );
+  assert.equal(
+    codeOf(() => writeFileSync(at('v/data'), 'x')),
+    'EPERM',
+  );
+  assert.equal(
+    codeOf(() => unlinkSync(at('v/data'))),
+    'EPERM',
+  );
+  assert.equal(
+    codeOf(() => rmdirSync(at('v'))),
+    'EPERM',
+  );
+  assert.equal(
+    codeOf(() => renameSync(at('v'), at('w'))),
+    'EPERM',
+  );
+  assert.equal(
+    codeOf(() => symlinkSync('v', at('w'))),
+    'EPERM',
+  );
+  assert.equal(
+    codeOf(() => linkSync(at('v/data'), at('w'))),
+    'EPERM',
+  );
   truncateSync(at('v/data'), sizeBytes);
   assert.equal(statSync(at('v/data')).size, sizeBytes);
   assert.equal(readFileSync(at('v/data')).toString('latin1', 0, 9), 'as it was');
@@ -78,10 +102,22 @@ test('what would resize or remove a file is refused and leaves it as it was', { 
 test('a name made by a program has no memory, stays, and takes the place of a logged one', { skip }, () => {
   writeFileSync(at('junk'), '');
   assert.equal(statSync(at('junk')).size, 0);
-  assert.equal(codeOf(() => readFileSync(at('junk'))), 'EIO');
-  assert.equal(codeOf(() => unlinkSync(at('junk'))), 'EPERM');
+  assert.equal(
+    codeOf(() => readFileSync(at('junk'))),
+    'EIO',
+  );
+  assert.equal(
+    codeOf(() => unlinkSync(at('junk'))),
+    'EPERM',
+  );
   mkdirSync(at('squatted'));
-  const file = { sizeBytes: 1n, mode: 0o644, uid: 0, gid: 0, extents: [{ offsetBytes: 0n, lengthBytes: 1n }] };
+  const file = {
+    sizeBytes: 1n,
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    extents: [{ offsetBytes: 0n, lengthBytes: 1n }],
+  };
   assert.equal(addFile(mount, 'squatted', file), false);
   assert.ok(statSync(at('squatted')).isDirectory());
 });
@@ -105,5 +141,8 @@ test('statfs counts nothing and directories have no size', { skip }, () => {
 test('a changed mode is shown, and no extended attribute is', { skip }, () => {
   chmodSync(at('v/data'), 0o600);
   assert.equal(statSync(at('v/data')).mode, 0o100600);
-  assert.equal(codeOf(() => readExtendedAttribute(at('v/data'), 'user.famfs.shadow')), 'ENOTSUP');
+  assert.equal(
+    codeOf(() => readExtendedAttribute(at('v/data'), 'user.famfs.shadow')),
+    'ENOTSUP',
+  );
 });
