@@ -143,4 +143,9 @@ function misused(message: string): number {
   return misuse;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+// Not awaited at the top level, which a bundle (CommonJS) does not have.
+if (import.meta.main) {
+  void main(process.argv.slice(2)).then((status) => {
+    process.exitCode = status;
+  });
+}
