@@ -80,13 +80,13 @@ export async function startDriver(places: Places, data: string): Promise<DriverS
   };
 }
 
-/** A node with one formatted device of 1 GiB; returns the node's folder. */
+/** A node with one formatted device of 8 GiB; returns the node's folder. */
 function createSimulatedNode(folder: string): string {
   const [device, node] = [path.join(folder, 'device'), path.join(folder, 'node')];
   const simulator = ['--disable-warning=ExperimentalWarning', path.join(projectRoot, 'src/sim/main.ts')];
   const simulate = (...args: string[]) =>
     execFileSync(process.execPath, [...simulator, ...args], { stdio: 'pipe' });
-  simulate('create-device', device, '--size', '1GiB');
+  simulate('create-device', device, '--size', '8GiB');
   simulate('create-node', node, '--device', `${device}=dax0.0`);
   execFileSync(path.join(node, 'bin/mkfs.famfs'), [path.join(node, 'dev/dax0.0')], { stdio: 'pipe' });
   return node;

@@ -20,7 +20,7 @@ export interface Bundle {
 export const bundles: readonly Bundle[] = [
   { name: 'famfs-csi', entry: 'src/main.ts' },
   { name: 'node', entry: 'src/main.ts', roles: ['node'] },
-  { name: 'mounter', entry: 'src/main.ts', roles: ['mounter'] },
+  { name: 'mounter', entry: 'src/main.ts', roles: ['mounter', 'mounter-worker'] },
   { name: 'sim', entry: 'src/sim/main.ts' },
 ];
 
@@ -58,10 +58,13 @@ const sharedOptions = {
   logLevel: 'warning',
   external: ['koffi'],
   alias: { '@grpc/proto-loader': path.join(projectRoot, 'tools/bundle/nothing.cjs') },
-  banner: { js: "const moduleUrl=require('node:url').pathToFileURL(__filename).href;" },
+  banner: {
+    js: "const moduleUrl=require('node:url').pathToFileURL(__filename).href,isMainModule=require.main===module;",
+  },
   // What ES modules know about themselves, said in CommonJS.
   define: {
     'import.meta.url': 'moduleUrl',
+    'import.meta.main': 'isMainModule',
     'import.meta.filename': '__filename',
     'import.meta.dirname': '__dirname',
   },

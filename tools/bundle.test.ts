@@ -1,0 +1,115 @@
+// What the bundles are made of, and that they start: a bundle that misses a file or carries a foreign one is not
+// seen by any test of the sources.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type BundleResult, bundles, externalsOf, makeBundle, packagesIn } from './bundle.ts';
+import { projectRoot } from './run-tool.ts';
+
+let folder: string;
+const made = new Map<string, BundleResult>();
+
+before(async () => {
+  folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-bundle-'));
+  writeFileSync(path.join(folder, 'package.json'), '{"type":"commonjs"}');
+  for (const bundle of bundles) made.set(bundle.name, await makeBundle(bundle, folder));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+function bundled(name: string): BundleResult {
+  const result = made.get(name);
+  assert.ok(result, `there is no bundle ${name}`);
+  return result;
+}
+
+function start(name: string, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [bundled(name).file, ...args], { encoding: 'utf8', cwd: '/' });
+}
+
+describe('the bundle of the node plugin', () => {
+  test('holds neither an API client nor system calls, and needs nothing beside it', () => {
+    const { metafile } = bundled('node');
+    const packages = packagesIn(metafile);
+    assert.ok(packages.includes('@grpc/grpc-js'), 'the list of packages is not what it seems');
+    for (const foreign of ['@kubernetes/client-node', 'koffi', 'execa', '@grpc/proto-loader']) {
+      assert.ok(!packages.includes(foreign), `node.cjs holds ${foreign}`);
+    }
+    const outside = externalsOf(metafile).filter(
+      (module) => !module.startsWith('node:') && !isBuiltIn(module),
+    );
+    assert.deepEqual(outside, []);
+  });
+
+  test('does not hold the mounter or the simulator', () => {
+    const own = Object.keys(bundled('node').metafile.inputs).filter((input) => input.startsWith('src/'));
+    const foreign = own.filter((input) => /^src\/(sim|kubernetes|linux\/libc)/.test(input));
+    assert.deepEqual(foreign, []);
+    assert.ok(own.includes('src/roles/node.ts'));
+  });
+
+  test('says which file has the roles that it does not hold', () => {
+    const { status, stderr } = start('node', 'mounter');
+    assert.notEqual(status, 0);
+    assert.match(stderr, /famfs-csi\.cjs/);
+  });
+});
+
+describe('every bundle of the program', () => {
+  for (const { name, entry } of bundles.filter((bundle) => bundle.entry === 'src/main.ts')) {
+    test(`${name}.cjs, made of ${entry}, tells its version and its help from anywhere`, () => {
+      const manifest = JSON.parse(readFileSync(path.join(projectRoot, 'package.json'), 'utf8')) as {
+        version: string;
+      };
+      const version = start(name, '--version');
+      assert.equal(version.status, 0, version.stderr);
+      assert.ok(version.stdout.includes(manifest.version), version.stdout);
+      const help = start(name, '--help');
+      assert.equal(help.status, 0, help.stderr);
+      assert.match(help.stdout, /famfs-csi/);
+      assert.match(help.stdout, /\bnode\b[^]*\bmounter\b/);
+    });
+  }
+
+  test('does not know where it was built', () => {
+    for (const { file } of made.values()) assert.ok(!readFileSync(file, 'utf8').includes(projectRoot), file);
+  });
+
+  test('has a source map beside it that it does not ask to be loaded', () => {
+    for (const { file } of made.values()) {
+      assert.doesNotMatch(readFileSync(file, 'utf8'), /sourceMappingURL/);
+      assert.match(readFileSync(`${file}.map`, 'utf8'), /"version": 3/);
+    }
+  });
+});
+
+describe('the bundles with system calls', () => {
+  test('have koffi beside them, not inside', () => {
+    for (const name of ['mounter', 'famfs-csi', 'sim']) {
+      const { metafile } = bundled(name);
+      assert.ok(externalsOf(metafile).includes('koffi'), `${name}.cjs does not load koffi`);
+      assert.ok(!packagesIn(metafile).some((module) => /koffi/.test(module)), `${name}.cjs holds koffi`);
+    }
+  });
+
+  test('run with the koffi that is beside them', () => {
+    const modules = path.join(folder, 'node_modules');
+    symlinkSync(path.join(projectRoot, 'node_modules'), modules);
+    try {
+      const { status, stdout, stderr } = start('sim', '--help');
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, /Simulated famfs/);
+      const mounter = start('mounter', 'mounter', '--help');
+      assert.equal(mounter.status, 0, mounter.stderr);
+      assert.match(mounter.stdout, /--kubelet-dir/);
+    } finally {
+      rmSync(modules);
+    }
+  });
+});
+
+function isBuiltIn(module: string): boolean {
+  return process.getBuiltinModule(module) !== undefined;
+}
