@@ -49,7 +49,8 @@ export function locateCommand(
   return { argv: [file, ...args], argvInside };
 }
 
-function pathSeenFromHere(location: CommandLocation, absolutePath: string): string {
+/** A path of the location as this process reaches it: through the root of the host process, whose mounts may not be ours. */
+export function pathSeenFromHere(location: CommandLocation, absolutePath: string): string {
   return location.kind === 'image' ? absolutePath : `/proc/${location.hostPid}/root${absolutePath}`;
 }
 
