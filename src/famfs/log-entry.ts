@@ -12,15 +12,30 @@ export const maxExtents = 16;
 export const permissionBits = 0o7777;
 
 const pathBufferBytes = 80;
-const crcOffset = 536;
-const fileType = 0;
-const directoryType = 1;
-const simpleExtents = 0;
+/** Where an entry's CRC lies, and so how many bytes it covers. */
+export const entryCrcOffset = 536;
+/** Values of the type field. */
+export const fileType = 0;
+export const directoryType = 1;
+/** The extent type of a file that is not striped. */
+export const simpleExtents = 0;
 const interleavedExtents = 1;
 const allHostsReadWrite = 2;
-const file = { size: 16, flags: 24, uid: 28, gid: 32, mode: 36, path: 40, extentType: 120, extentCount: 128 };
-const directory = { uid: 16, gid: 20, mode: 24, path: 28 };
-const simpleList = 136;
+/** Where the fields of a file's entry lie, from the entry's start. */
+export const fileLayout = {
+  size: 16,
+  flags: 24,
+  uid: 28,
+  gid: 32,
+  mode: 36,
+  path: 40,
+  extentType: 120,
+  extentCount: 128,
+};
+/** Where the fields of a directory's entry lie, from the entry's start. */
+export const directoryLayout = { uid: 16, gid: 20, mode: 24, path: 28 };
+/** Where the extents of a file that is not striped begin. */
+export const simpleList = 136;
 const interleave = { stripCount: 136, chunk: 144, list: 152 };
 const extentBytes = 24;
 const otherTypes = new Map([
@@ -72,18 +87,18 @@ export function integrityProblem(
   at: number,
   index: number,
 ): { field: string; reason: string } | undefined {
-  const computed = crc32(bytes.subarray(at, at + crcOffset));
-  if (bytes.readUInt32LE(at + crcOffset) !== computed || bytes.readUInt32LE(at + crcOffset + 4) !== 0) {
-    const stored = bytes.readBigUInt64LE(at + crcOffset);
+  const computed = crc32(bytes.subarray(at, at + entryCrcOffset));
+  const stored = bytes.readBigUInt64LE(at + entryCrcOffset);
+  if (stored !== BigInt(computed)) {
     return {
       field: 'crc',
       reason: `is 0x${stored.toString(16)} but its bytes give 0x${computed.toString(16)}`,
     };
   }
-  if (bytes.readUInt32LE(at) !== index || bytes.readUInt32LE(at + 4) !== 0) {
-    return { field: 'seqnum', reason: `is ${bytes.readBigUInt64LE(at)} and has to be ${index}` };
-  }
-  return undefined;
+  const sequence = bytes.readBigUInt64LE(at);
+  return sequence === BigInt(index)
+    ? undefined
+    : { field: 'seqnum', reason: `is ${sequence} and has to be ${index}` };
 }
 
 /**
@@ -97,19 +112,25 @@ export function integrityProblem(
  */
 export function parseLogEntry(bytes: Buffer, index: number, at = 0): LogEntry {
   if (bytes.length < at + logEntryBytes) {
-    throw logRefusal(index, 'size', `is ${bytes.length - at} bytes and has to be ${logEntryBytes}`);
+    const got = Math.max(0, bytes.length - at);
+    throw logRefusal(index, 'length', `is ${got} bytes and has to be ${logEntryBytes}: the log ends in it`);
   }
   const problem = integrityProblem(bytes, at, index);
   if (problem !== undefined) throw logRefusal(index, problem.field, problem.reason);
+  return decodeLogEntry(bytes, index, at);
+}
+
+/** parseLogEntry for bytes whose integrity is known: neither CRC nor sequence number is looked at. */
+export function decodeLogEntry(bytes: Buffer, index: number, at: number): LogEntry {
   const type = bytes.readUInt32LE(at + 8);
   if (type === fileType) return parseFile(bytes, index, at);
   if (type === directoryType) {
     return {
       kind: 'directory',
-      path: parsePath(bytes, index, at + directory.path),
-      mode: bytes.readUInt32LE(at + directory.mode),
-      uid: bytes.readUInt32LE(at + directory.uid),
-      gid: bytes.readUInt32LE(at + directory.gid),
+      path: parsePath(bytes, index, at + directoryLayout.path),
+      mode: bytes.readUInt32LE(at + directoryLayout.mode),
+      uid: bytes.readUInt32LE(at + directoryLayout.uid),
+      gid: bytes.readUInt32LE(at + directoryLayout.gid),
     };
   }
   throw logRefusal(index, 'type', `is ${type}, ${otherTypes.get(type) ?? 'which is unknown'}`);
@@ -125,29 +146,29 @@ export function encodeLogEntry(entry: LogEntry, index: number): Buffer {
   data.writeUInt32LE(index, 0);
   if (entry.kind === 'directory') {
     data.writeUInt32LE(directoryType, 8);
-    data.writeUInt32LE(entry.uid, directory.uid);
-    data.writeUInt32LE(entry.gid, directory.gid);
-    data.writeUInt32LE(entry.mode, directory.mode);
-    writePath(data, entry.path, directory.path);
+    data.writeUInt32LE(entry.uid, directoryLayout.uid);
+    data.writeUInt32LE(entry.gid, directoryLayout.gid);
+    data.writeUInt32LE(entry.mode, directoryLayout.mode);
+    writePath(data, entry.path, directoryLayout.path);
   } else {
     encodeFile(data, entry, index);
   }
-  data.writeUInt32LE(crc32(data.subarray(0, crcOffset)), crcOffset);
+  data.writeUInt32LE(crc32(data.subarray(0, entryCrcOffset)), entryCrcOffset);
   return data;
 }
 
 function parseFile(bytes: Buffer, index: number, at: number): FileEntry {
-  const path = parsePath(bytes, index, at + file.path);
+  const path = parsePath(bytes, index, at + fileLayout.path);
   const fields = {
     kind: 'file',
     path,
-    sizeBytes: readBytes64(bytes, at + file.size),
-    mode: bytes.readUInt32LE(at + file.mode),
-    uid: bytes.readUInt32LE(at + file.uid),
-    gid: bytes.readUInt32LE(at + file.gid),
+    sizeBytes: readBytes64(bytes, at + fileLayout.size),
+    mode: bytes.readUInt32LE(at + fileLayout.mode),
+    uid: bytes.readUInt32LE(at + fileLayout.uid),
+    gid: bytes.readUInt32LE(at + fileLayout.gid),
   } as const;
-  const extentType = bytes.readUInt32LE(at + file.extentType);
-  const extentCount = bytes.readUInt32LE(at + file.extentCount);
+  const extentType = bytes.readUInt32LE(at + fileLayout.extentType);
+  const extentCount = bytes.readUInt32LE(at + fileLayout.extentCount);
   if (extentType === simpleExtents) {
     if (extentCount < 1 || extentCount > maxExtents) {
       throw logRefusal(index, 'extent count', `is ${extentCount} and has to be 1 to ${maxExtents}`);
@@ -211,19 +232,19 @@ function encodeFile(data: Buffer, entry: FileEntry, index: number): void {
     throw logRefusal(index, 'extent count', `is ${extents.length} and has to be 1 to ${maxExtents}`);
   }
   data.writeUInt32LE(fileType, 8);
-  data.writeBigUInt64LE(entry.sizeBytes, file.size);
-  data.writeUInt32LE(allHostsReadWrite, file.flags);
-  data.writeUInt32LE(entry.uid, file.uid);
-  data.writeUInt32LE(entry.gid, file.gid);
-  data.writeUInt32LE(entry.mode, file.mode);
-  writePath(data, entry.path, file.path);
+  data.writeBigUInt64LE(entry.sizeBytes, fileLayout.size);
+  data.writeUInt32LE(allHostsReadWrite, fileLayout.flags);
+  data.writeUInt32LE(entry.uid, fileLayout.uid);
+  data.writeUInt32LE(entry.gid, fileLayout.gid);
+  data.writeUInt32LE(entry.mode, fileLayout.mode);
+  writePath(data, entry.path, fileLayout.path);
   let at = simpleList;
   if (entry.interleave === undefined) {
-    data.writeUInt32LE(simpleExtents, file.extentType);
-    data.writeUInt32LE(extents.length, file.extentCount);
+    data.writeUInt32LE(simpleExtents, fileLayout.extentType);
+    data.writeUInt32LE(extents.length, fileLayout.extentCount);
   } else {
-    data.writeUInt32LE(interleavedExtents, file.extentType);
-    data.writeUInt32LE(1, file.extentCount);
+    data.writeUInt32LE(interleavedExtents, fileLayout.extentType);
+    data.writeUInt32LE(1, fileLayout.extentCount);
     data.writeUInt32LE(entry.interleave.stripCount, interleave.stripCount);
     data.writeBigUInt64LE(entry.interleave.chunkBytes, interleave.chunk);
     at = interleave.list;

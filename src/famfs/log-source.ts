@@ -14,8 +14,11 @@ import { logOffsetBytes, superblockBytes } from './superblock.ts';
 export interface LogSource {
   /** The 200 bytes of the superblock. */
   readSuperblock(): Buffer | Promise<Buffer>;
-  /** `length` bytes from `offset`, counted from the start of the log. */
-  readLog(offset: number, length: number): Buffer | Promise<Buffer>;
+  /**
+   * `length` bytes from `offset`, counted from the start of the log. A source may put them at the start of `into`,
+   * which has room for them, and return that part of it.
+   */
+  readLog(offset: number, length: number, into?: Buffer): Buffer | Promise<Buffer>;
   /** Gives back what the source holds open. */
   close(): void;
   /** What was opened, for a person. */
@@ -88,7 +91,7 @@ function openPair(superblockPath: string, logPath: string, kind: LogSourceKind):
   return {
     kind,
     readSuperblock: () => readAt(superblockFd, 0, superblockBytes),
-    readLog: (offset, length) => readAt(logFd, offset, length),
+    readLog: (offset, length, into) => readAt(logFd, offset, length, into),
     close: () => {
       closeSync(superblockFd);
       closeSync(logFd);
@@ -101,7 +104,7 @@ function openImage(where: string): LogSource {
   return {
     kind: 'image',
     readSuperblock: () => readAt(fd, 0, superblockBytes),
-    readLog: (offset, length) => readAt(fd, logStart + offset, length),
+    readLog: (offset, length, into) => readAt(fd, logStart + offset, length, into),
     close: () => closeSync(fd),
   };
 }
@@ -169,15 +172,19 @@ function neededBytes(chunks: readonly Buffer[]): number {
 }
 
 /** Reads until `length` bytes or the end of the file. */
-async function readAt(fd: number, offset: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafeSlow(length);
+async function readAt(
+  fd: number,
+  offset: number,
+  length: number,
+  into: Buffer = Buffer.allocUnsafeSlow(length),
+): Promise<Buffer> {
   let done = 0;
   while (done < length) {
-    const got = await readOnce(fd, bytes, done, length - done, offset + done);
+    const got = await readOnce(fd, into, done, length - done, offset + done);
     if (got === 0) break;
     done += got;
   }
-  return bytes.subarray(0, done);
+  return into.subarray(0, done);
 }
 
 function readOnce(fd: number, bytes: Buffer, at: number, length: number, position: number): Promise<number> {

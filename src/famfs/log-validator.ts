@@ -1,12 +1,31 @@
 // Judges the entries of a log one after the other, each against all before it: any host that can write the memory can
 // write the log, and famfs itself checks only a CRC. Must not read anything: it is given parsed entries.
-import { type Extent, type FileEntry, type Interleave, type LogEntry, permissionBits } from './log-entry.ts';
-import { PathIndex } from './path-index.ts';
+import { type EntryBatch, entryWords } from './entry-batch.ts';
+import { EntryStore } from './entry-store.ts';
+import {
+  directoryLayout,
+  directoryType,
+  type Extent,
+  type FileEntry,
+  fileLayout,
+  fileType,
+  type Interleave,
+  type LogEntry,
+  maxPathBytes,
+  permissionBits,
+  simpleExtents,
+  simpleList,
+} from './log-entry.ts';
+import { logCapacity } from './log-header.ts';
+import { PathIndex, pathHashStep } from './path-index.ts';
 import { pathProblem } from './path-rules.ts';
 import { logRefusal } from './refusal.ts';
 import { type Space, SpaceAccount } from './space.ts';
 import type { Superblock } from './superblock.ts';
 import type { UnitRun } from './unit-bitmap.ts';
+
+const slash = 0x2f;
+const dot = 0x2e;
 
 /**
  * The accepted entries of one log. The rules, beyond what parseLogEntry demands of an entry alone:
@@ -25,20 +44,30 @@ import type { UnitRun } from './unit-bitmap.ts';
 export class LogValidator {
   readonly #account: SpaceAccount;
   readonly #deviceBytes: number;
-  readonly #paths = new PathIndex();
-  readonly #entries: LogEntry[] = [];
-  /** The directory of the entry before: most entries lie where the last one did. */
-  #recentParent = '';
-  #recentParentIndex = -1;
+  readonly #unitsPerByte: number;
+  readonly #store = new EntryStore();
+  readonly #paths: PathIndex;
+  /** What #scanPlainPath found: the path's length and hash, and those of its parent (length 0: the root). */
+  #length = 0;
+  #hash = 0;
+  #parentLength = 0;
+  #parentHash = 0;
 
   constructor(superblock: Superblock) {
     this.#account = new SpaceAccount(superblock);
     this.#deviceBytes = Number(superblock.deviceSizeBytes);
+    this.#unitsPerByte = 1 / this.#account.unitBytes;
+    this.#paths = new PathIndex(this.#store, Number(logCapacity(superblock.logLengthBytes)));
   }
 
-  /** The accepted entries, in log order. */
+  /** How many entries were accepted. */
+  get count(): number {
+    return this.#store.count;
+  }
+
+  /** The accepted entries, in log order. Makes an object of each that is new since the last time. */
   get entries(): readonly LogEntry[] {
-    return this.#entries;
+    return this.#store.all();
   }
 
   get space(): Space {
@@ -47,21 +76,21 @@ export class LogValidator {
 
   find(path: string): LogEntry | undefined {
     const index = this.#paths.find(path);
-    return index === undefined ? undefined : this.#entries[index];
+    return index < 0 ? undefined : this.#store.at(index);
   }
 
   /** Everything below a directory, however deep, in log order; '' is the root. Empty for a file or an unknown path. */
   below(path: string): LogEntry[] {
-    if (path === '') return [...this.#entries];
+    if (path === '') return [...this.#store.all()];
     const index = this.#paths.find(path);
-    if (index === undefined) return [];
+    if (index < 0) return [];
     const found = this.#paths.below(index);
-    return found.sort((a, b) => a - b).flatMap((each) => this.#entries[each] ?? []);
+    return found.sort((a, b) => a - b).flatMap((each) => this.#store.at(each) ?? []);
   }
 
   /** Accepts the next entry of the log. Throws DriverError `log-refused` with details `{entry, field, reason}`. */
   accept(entry: LogEntry): void {
-    const index = this.#entries.length;
+    const index = this.#store.count;
     const parent = this.#judgePath(entry.path, index);
     if ((entry.mode & ~permissionBits) !== 0) {
       throw logRefusal(index, 'mode', `is 0${entry.mode.toString(8)}, which has more than permission bits`);
@@ -70,8 +99,82 @@ export class LogValidator {
       this.#judgeFile(entry, index);
       this.#account.add(entry);
     }
-    this.#paths.add(entry.path, index, parent);
-    this.#entries.push(entry);
+    this.#store.add(entry);
+    this.#paths.add(this.#paths.hashOf(Buffer.from(entry.path)), index, parent);
+  }
+
+  /**
+   * Accepts the i-th entry of a batch as the next of the log if it is whole and plain: a directory, or a file with one
+   * simple extent, with an ASCII path whose first character is not a dot. Returns false, and changes nothing, for all
+   * others, good or bad: parse those and accept() them. Exists for speed, makes no object, has the same rules.
+   */
+  acceptPlain(batch: EntryBatch, i: number): boolean {
+    const index = this.#store.count;
+    if (!batch.isWhole(i, index)) return false;
+    const { words } = batch;
+    const at = i * entryWords;
+    const type = words[at + 2];
+    if (type !== fileType && type !== directoryType) return false;
+    const layout = type === fileType ? fileLayout : directoryLayout;
+    if (((words[at + layout.mode / 4] ?? 0) & ~permissionBits) !== 0) return false;
+    const pathAt = at * 4 + layout.path;
+    if (!this.#scanPlainPath(batch.bytes, pathAt)) return false;
+    if (this.#paths.findBytes(this.#hash, batch.bytes, pathAt, this.#length) >= 0) return false;
+    let parent = -1;
+    if (this.#parentLength > 0) {
+      parent = this.#paths.findBytes(this.#parentHash, batch.bytes, pathAt, this.#parentLength);
+      if (parent < 0 || !this.#store.isDirectory(parent)) return false;
+    }
+    if (type === fileType && !this.#takePlainExtent(words, at)) return false;
+    this.#store.addPlain(words, at);
+    this.#paths.add(this.#hash, index, parent);
+    return true;
+  }
+
+  #scanPlainPath(bytes: Uint8Array, at: number): boolean {
+    const limit = at + maxPathBytes;
+    let hash = this.#paths.seed;
+    let componentStart = at;
+    let end = at;
+    this.#parentLength = 0;
+    if (bytes[at] === dot) return false;
+    for (; ; end += 1) {
+      const byte = bytes[end] ?? 0;
+      if (byte === 0 || byte === slash) {
+        const size = end - componentStart;
+        if (size === 0) return false;
+        if (size <= 2 && bytes[componentStart] === dot && bytes[end - 1] === dot) return false;
+        if (byte === 0) break;
+        componentStart = end + 1;
+        this.#parentLength = end - at;
+        this.#parentHash = hash;
+      } else if (byte < 0x20 || byte >= 0x7f) {
+        return false;
+      }
+      if (end === limit) return false;
+      hash = pathHashStep(hash, byte);
+    }
+    this.#length = end - at;
+    this.#hash = hash;
+    return true;
+  }
+
+  #takePlainExtent(words: Uint32Array, at: number): boolean {
+    const list = at + simpleList / 4;
+    const isPlain =
+      words[at + fileLayout.extentType / 4] === simpleExtents &&
+      words[at + fileLayout.extentCount / 4] === 1 &&
+      words[list] === 0 &&
+      words[list + 1] === 0;
+    if (!isPlain) return false;
+    const size = bytes64(words, at + fileLayout.size / 4);
+    const offset = bytes64(words, list + 2);
+    const length = bytes64(words, list + 4);
+    if (size === 0 || size > length || offset + length > this.#deviceBytes) return false;
+    const first = offset * this.#unitsPerByte;
+    const count = length * this.#unitsPerByte;
+    if (Math.floor(first) !== first || Math.floor(count) !== count) return false;
+    return this.#account.takeIfFree(first, count);
   }
 
   /** Returns the index of the parent directory, -1 for the root. */
@@ -79,31 +182,27 @@ export class LogValidator {
     const problem = pathProblem(path);
     if (problem !== undefined) throw logRefusal(index, 'path', `${JSON.stringify(path)} ${problem}`);
     const other = this.#paths.find(path);
-    if (other !== undefined) {
+    if (other >= 0) {
       throw logRefusal(index, 'path', `${JSON.stringify(path)} is a duplicate of entry ${other}`);
     }
-    const slash = path.lastIndexOf('/');
-    if (slash < 0) return -1;
-    if (slash === this.#recentParent.length && path.startsWith(this.#recentParent))
-      return this.#recentParentIndex;
-    const parentPath = path.slice(0, slash);
+    const end = path.lastIndexOf('/');
+    if (end < 0) return -1;
+    const parentPath = path.slice(0, end);
     const parent = this.#paths.find(parentPath);
-    if (parent === undefined) {
+    if (parent < 0) {
       throw logRefusal(
         index,
         'path',
         `${JSON.stringify(path)} has no parent: no directory ${JSON.stringify(parentPath)} was logged before it`,
       );
     }
-    if (this.#entries[parent]?.kind !== 'directory') {
+    if (!this.#store.isDirectory(parent)) {
       throw logRefusal(
         index,
         'path',
         `${JSON.stringify(path)} uses the file of entry ${parent} as a directory`,
       );
     }
-    this.#recentParent = parentPath;
-    this.#recentParentIndex = parent;
     return parent;
   }
 
@@ -183,14 +282,8 @@ export class LogValidator {
 
   #overlapReason(offset: number, unit: number): string {
     const at = BigInt(unit) * BigInt(this.#account.unitBytes);
-    const owner = this.#entries.findIndex(
-      (entry) =>
-        entry.kind === 'file' &&
-        entry.extents.some(
-          (extent) => at >= extent.offsetBytes && at < extent.offsetBytes + extent.lengthBytes,
-        ),
-    );
-    return `is ${offset}, which overlaps ${owner < 0 ? 'the superblock or the log' : `entry ${owner}`} at byte ${at}`;
+    const owner = this.#store.ownerOf(at);
+    return `is ${offset}, which overlaps ${owner === undefined ? 'the superblock or the log' : `entry ${owner}`} at byte ${at}`;
   }
 
   #judgeStrips(entry: FileEntry, interleave: Interleave, index: number): void {
@@ -223,4 +316,9 @@ export class LogValidator {
       }
     }
   }
+}
+
+/** A 64-bit figure as a number, exact as far as any device reaches. */
+function bytes64(words: Uint32Array, at: number): number {
+  return (words[at + 1] ?? 0) * 0x100000000 + (words[at] ?? 0);
 }

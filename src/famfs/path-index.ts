@@ -1,31 +1,70 @@
 // Finds the entries of a log by path, and what lies below a directory, without walking the whole log.
-// Must not judge paths: it is given good ones.
+// Must not judge paths, nor keep them: the entry store has them.
+import { randomInt } from 'node:crypto';
+import type { EntryStore } from './entry-store.ts';
 
-/** How many maps share the paths: growing one large map would stop the process for longer than a call may wait. */
-const shardCount = 64;
+const multiplier = 0x01000193;
+const smallestCapacity = 1024;
+/** Room for two million entries at once; a larger log makes the table grow. */
+const largestInitialCapacity = 1 << 22;
 
-/** Paths to entry numbers, and the tree they form, as linked lists in flat arrays. */
+/**
+ * A hash table from path bytes to entry numbers, and the tree of the entries as linked lists. Made for the capacity of
+ * the log, so that it need not grow, since growing would stop the process for as long as a call may wait. The hash
+ * has a secret seed, since who can write the log chooses the paths.
+ */
 export class PathIndex {
-  readonly #shards = Array.from({ length: shardCount }, () => new Map<string, number>());
-  /** Per entry: its newest child and its older sibling, -1 for none. */
-  #newestChild = new Int32Array(1024).fill(-1);
-  #olderSibling = new Int32Array(1024).fill(-1);
+  /** What a hash begins with. Add the bytes of a path with pathHashStep. */
+  readonly seed = randomInt(2 ** 31);
+  readonly #store: EntryStore;
+  /** Pairs of hash and entry number + 1; 0 for a free slot. */
+  #slots: Int32Array;
+  #used = 0;
+  /** Per entry: its newest child and its older sibling, as entry number + 1; 0 for none. */
+  #newestChild: Int32Array;
+  #olderSibling: Int32Array;
 
-  /** The number of the entry with this path. */
-  find(path: string): number | undefined {
-    return this.#shards[shardOf(path)]?.get(path);
+  constructor(store: EntryStore, logCapacity: number) {
+    this.#store = store;
+    const wanted = Math.min(Math.max(logCapacity * 2, smallestCapacity), largestInitialCapacity);
+    const capacity = 2 ** Math.ceil(Math.log2(wanted));
+    this.#slots = new Int32Array(capacity * 2);
+    this.#newestChild = new Int32Array(capacity / 2);
+    this.#olderSibling = new Int32Array(capacity / 2);
   }
 
-  /** Adds entry `index`, whose parent directory is entry `parent` (-1: the root). */
-  add(path: string, index: number, parent: number): void {
-    this.#shards[shardOf(path)]?.set(path, index);
-    if (index >= this.#newestChild.length) {
-      this.#newestChild = doubled(this.#newestChild);
-      this.#olderSibling = doubled(this.#olderSibling);
+  /** The entry whose path is the `length` bytes at `at`, -1 for none. `hash` is their hash. */
+  findBytes(hash: number, bytes: Uint8Array, at: number, length: number): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    const mixed = mix(hash);
+    for (let slot = (mixed * 2) & mask; ; slot = (slot + 2) & mask) {
+      const index = (slots[slot + 1] ?? 0) - 1;
+      if (index < 0) return -1;
+      if (slots[slot] === mixed && this.#store.hasPath(index, bytes, at, length)) return index;
     }
+  }
+
+  /** The entry with this path, -1 for none. */
+  find(path: string): number {
+    const bytes = Buffer.from(path);
+    return this.findBytes(this.hashOf(bytes), bytes, 0, bytes.length);
+  }
+
+  hashOf(bytes: Uint8Array): number {
+    let hash = this.seed;
+    for (const byte of bytes) hash = pathHashStep(hash, byte);
+    return hash;
+  }
+
+  /** Adds entry `index`, whose path is not in yet and whose parent directory is entry `parent` (-1: the root). */
+  add(hash: number, index: number, parent: number): void {
+    if ((this.#used + 1) * 4 > this.#slots.length) this.#grow();
+    this.#insert(mix(hash), index + 1);
+    this.#used += 1;
     if (parent < 0) return;
-    this.#olderSibling[index] = this.#newestChild[parent] ?? -1;
-    this.#newestChild[parent] = index;
+    this.#olderSibling[index] = this.#newestChild[parent] ?? 0;
+    this.#newestChild[parent] = index + 1;
   }
 
   /** The numbers of all entries below entry `index`, in no order. */
@@ -33,25 +72,52 @@ export class PathIndex {
     const found: number[] = [];
     let at = index;
     for (let next = 0; ; next += 1) {
-      for (let child = this.#newestChild[at] ?? -1; child >= 0; child = this.#olderSibling[child] ?? -1)
-        found.push(child);
+      let child = this.#newestChild[at] ?? 0;
+      while (child > 0) {
+        found.push(child - 1);
+        child = this.#olderSibling[child - 1] ?? 0;
+      }
       const following = found[next];
       if (following === undefined) return found;
       at = following;
     }
   }
+
+  #insert(mixed: number, value: number): void {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let slot = (mixed * 2) & mask;
+    while (slots[slot + 1] !== 0) slot = (slot + 2) & mask;
+    slots[slot] = mixed;
+    slots[slot + 1] = value;
+  }
+
+  #grow(): void {
+    const old = this.#slots;
+    this.#slots = new Int32Array(old.length * 2);
+    for (let slot = 0; slot < old.length; slot += 2) {
+      const value = old[slot + 1] ?? 0;
+      if (value !== 0) this.#insert(old[slot] ?? 0, value);
+    }
+    this.#newestChild = doubled(this.#newestChild);
+    this.#olderSibling = doubled(this.#olderSibling);
+  }
 }
 
-/** Spreads paths by length and last characters, which differ most between neighbours. */
-function shardOf(path: string): number {
-  const last = path.length - 1;
-  const spread =
-    path.charCodeAt(last) * 31 + path.charCodeAt(last - 1) * 7 + path.charCodeAt(last - 3) + last;
-  return (spread | 0) & (shardCount - 1);
+/** The hash of a path with one byte more. */
+export function pathHashStep(hash: number, byte: number): number {
+  return Math.imul(hash ^ byte, multiplier);
 }
 
-function doubled(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2).fill(-1);
+/** Spreads a hash over all its bits. */
+function mix(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
+}
+
+function doubled(array: Int32Array): Int32Array {
+  const larger = new Int32Array(array.length * 2);
   larger.set(array);
   return larger;
 }

@@ -2,6 +2,7 @@
 // Must not know where the bytes come from or what the entries are wanted for.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
+import { EntryBatch } from './entry-batch.ts';
 import { integrityProblem, type LogEntry, logEntryBytes, parseLogEntry } from './log-entry.ts';
 import {
   type LogHeader,
@@ -68,6 +69,11 @@ export class PoolLog {
   /** The accepted entries, in log order. */
   get entries(): readonly LogEntry[] {
     return this.#loaded().validator.entries;
+  }
+
+  /** How many entries were accepted. */
+  get entryCount(): number {
+    return this.#loaded().validator.count;
   }
 
   /** The space of the pool as of the accepted entries. */
@@ -159,7 +165,7 @@ export class PoolLog {
     if (this.#headerBytes?.equals(headerBytes)) return { changed: false, added: 0 };
     await this.verifyIdentity();
     const { superblock, validator } = this.#loaded();
-    const before = validator.entries.length;
+    const before = validator.count;
     const read = await this.#readHeader(headerBytes, superblock);
     const count = Number(read.header.nextIndex);
     if (count < before) {
@@ -190,15 +196,26 @@ export class PoolLog {
   }
 
   async #readEntries(validator: LogValidator, count: number): Promise<void> {
-    for (let first = validator.entries.length; first < count; first += batchEntries) {
+    const batch = new EntryBatch(Math.min(batchEntries, count - validator.count));
+    while (validator.count < count) {
+      const first = validator.count;
       const wanted = Math.min(batchEntries, count - first);
-      const bytes = await this.#source.readLog(logEntryOffset(first), wanted * logEntryBytes);
+      const bytes = await this.#readInto(batch, first, wanted);
       for (let i = 0; i < wanted; i += 1) {
+        if (i * logEntryBytes < bytes.length && validator.acceptPlain(batch, i)) continue;
         const entry = this.#entryAt(bytes, i, first, count);
         validator.accept(entry instanceof Promise ? await entry : entry);
       }
       await nextTurn();
     }
+  }
+
+  /** Fills a batch with entries from `first`. Returns the part of it that was filled. */
+  async #readInto(batch: EntryBatch, first: number, wanted: number): Promise<Buffer> {
+    const length = wanted * logEntryBytes;
+    const got = await this.#source.readLog(logEntryOffset(first), length, batch.bytes);
+    if (got.buffer !== batch.bytes.buffer) got.copy(batch.bytes);
+    return batch.bytes.subarray(0, got.length);
   }
 
   /** Entry `first + i` from a batch, or from the source again where the batch has it not whole. */

@@ -41,6 +41,12 @@ export class SpaceAccount {
     };
   }
 
+  /** Takes `count` units from `first`, all within the device, if all of them are free; else takes none. */
+  takeIfFree(first: number, count: number): boolean {
+    this.#space = undefined;
+    return this.bitmap.takeIfFree(first, count);
+  }
+
   /** Counts an entry's extents as taken. */
   add(entry: LogEntry): void {
     if (entry.kind !== 'file') return;

@@ -38,6 +38,21 @@ export class UnitBitmap {
     return undefined;
   }
 
+  /** Takes `count` units from `first`, all within the bitmap, if all of them are free; else takes none. */
+  takeIfFree(first: number, count: number): boolean {
+    if (count > 1) {
+      if (this.firstTaken({ first, count }) !== undefined) return false;
+      this.take({ first, count });
+      return true;
+    }
+    const word = this.#words[first >>> 5] ?? 0;
+    const bit = 1 << (first & 31);
+    if ((word & bit) !== 0) return false;
+    this.#words[first >>> 5] = word | bit;
+    this.#taken += 1;
+    return true;
+  }
+
   /** Takes a run, which may reach past the end (that part is ignored). Returns how many units were taken already. */
   take(run: UnitRun): number {
     const end = Math.min(run.first + run.count, this.unitCount);
