@@ -1,6 +1,6 @@
 // Where the bytes of a superblock and a log come from: a device image, a directory that stands for a device, or a
 // mounted pool. Must not know what the bytes mean, beyond how much of a packed image is worth unpacking.
-import { closeSync, createReadStream, existsSync, openSync, read, readSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, read, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { DriverError } from '../errors.ts';
@@ -63,24 +63,29 @@ export async function openLogSource(where: string): Promise<LogSource> {
 
 function openDirectory(where: string): LogSource {
   const meta = path.join(where, '.meta');
-  if (existsSync(path.join(meta, '.superblock'))) {
-    return openPair(path.join(meta, '.superblock'), path.join(meta, '.log'), 'mounted pool');
-  }
-  const superblock = path.join(where, 'superblock');
-  // existsSync says no to a dead mount as well; the stat below gives its error to the caller.
-  statSync(where);
-  if (!existsSync(superblock)) {
-    throw new DriverError(
-      'pool-not-ready',
-      `${where} holds no famfs pool: there is neither .meta/.superblock, as in a mounted pool, nor superblock and log.`,
-      { details: { field: 'path', reason: 'holds neither .meta/.superblock nor superblock and log' } },
-    );
-  }
-  return openPair(superblock, path.join(where, 'log'), 'directory');
+  const mounted = openIfThere(path.join(meta, '.superblock'));
+  if (mounted !== undefined) return openPair(mounted, path.join(meta, '.log'), 'mounted pool');
+  const superblockFd = openIfThere(path.join(where, 'superblock'));
+  if (superblockFd !== undefined) return openPair(superblockFd, path.join(where, 'log'), 'directory');
+  throw new DriverError(
+    'pool-not-ready',
+    `${where} holds no famfs pool: there is neither .meta/.superblock, as in a mounted pool, nor superblock and log.`,
+    { details: { field: 'path', reason: 'holds neither .meta/.superblock nor superblock and log' } },
+  );
 }
 
-function openPair(superblockPath: string, logPath: string, kind: LogSourceKind): LogSource {
-  const superblockFd = openSync(superblockPath, 'r');
+/** Only absence means that there is no such file: a dead mount or a memory error is for the caller to know. */
+function openIfThere(file: string): number | undefined {
+  try {
+    return openSync(file, 'r');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function openPair(superblockFd: number, logPath: string, kind: LogSourceKind): LogSource {
   let logFd: number;
   try {
     logFd = openSync(logPath, 'r');
