@@ -69,7 +69,7 @@ describe('every bundle of the program', () => {
       const help = start(name, '--help');
       assert.equal(help.status, 0, help.stderr);
       assert.match(help.stdout, /famfs-csi/);
-      assert.match(help.stdout, /\bnode\b[^]*\bmounter\b/);
+      assert.match(help.stdout, /\bnode\b.*\bmounter\b/s);
     });
   }
 
