@@ -124,4 +124,12 @@ async function main(): Promise<void> {
   }
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    // esbuild has said what is wrong and where; its stack tells nothing more.
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}

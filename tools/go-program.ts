@@ -7,7 +7,7 @@ import path from 'node:path';
 import { projectRoot } from './run-tool.ts';
 
 export interface GoProgram {
-  /** The module's folder, relative to the project's root. */
+  /** The module's folder, absolute or relative to the project's root. */
   readonly module: string;
   /** The package inside the module; the module's root when left out. */
   readonly package?: string;
@@ -19,15 +19,17 @@ export function goVersion(): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** Builds the program unless that was done before; returns the executable's path. Throws when it does not build. */
-export function buildGoProgram(program: GoProgram): string {
+/**
+ * Builds the program unless that was done before; returns the executable's path.
+ * @throws Error with the compiler's words when it does not build, or when there is no Go
+ */
+export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot, '.cache/go')): string {
   const version = goVersion();
   if (version === undefined)
     throw new Error(`Go is not installed, and ${program.module} needs it to be built.`);
-  const folder = path.join(projectRoot, program.module);
-  const name = path.join(program.module, program.package ?? '').replaceAll('/', '-');
+  const folder = path.resolve(projectRoot, program.module);
+  const name = path.join(path.relative(projectRoot, folder), program.package ?? '').replaceAll(/[/.]+/g, '-');
   const key = digestOf(folder, `${version} ${process.arch}`);
-  const cache = path.join(projectRoot, '.cache/go');
   const executable = path.join(cache, `${name}-${key}`);
   if (existsSync(executable)) return executable;
   mkdirSync(cache, { recursive: true });

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { buildGoProgram, goVersion } from './go-program.ts';
+
+const skip = goVersion() === undefined ? 'Go is not installed' : false;
+
+describe('a Go program', { skip }, () => {
+  let module: string;
+  let cache: string;
+  beforeEach(() => {
+    module = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-go-'));
+    cache = path.join(module, 'cache');
+    writeFileSync(path.join(module, 'go.mod'), 'module example.test/greet\n\ngo 1.26\n');
+    write('hello');
+  });
+  afterEach(() => rmSync(module, { recursive: true }));
+
+  function write(greeting: string): void {
+    const source = `package main\n\nimport "os"\n\nfunc main() { _, _ = os.Stdout.WriteString(${JSON.stringify(greeting)}) }\n`;
+    writeFileSync(path.join(module, 'main.go'), source);
+  }
+
+  test('is built once as long as nothing in it changes', () => {
+    const first = buildGoProgram({ module }, cache);
+    const builtAtMs = statSync(first).mtimeMs;
+    assert.equal(buildGoProgram({ module }, cache), first);
+    assert.equal(statSync(first).mtimeMs, builtAtMs);
+    assert.equal(execFileSync(first, { encoding: 'utf8' }), 'hello');
+  });
+
+  test('is built anew when its source has changed, and the old one is not kept', () => {
+    const first = buildGoProgram({ module }, cache);
+    write('good day');
+    const second = buildGoProgram({ module }, cache);
+    assert.notEqual(second, first);
+    assert.equal(execFileSync(second, { encoding: 'utf8' }), 'good day');
+    assert.ok(!existsSync(first));
+    assert.deepEqual(readdirSync(cache), [path.basename(second)]);
+  });
+
+  test('that does not compile is refused with what the compiler says', () => {
+    writeFileSync(path.join(module, 'main.go'), 'package main\n\nfunc main() { undefinedThing() }\n');
+    assert.throws(() => buildGoProgram({ module }, cache), /undefined: undefinedThing/);
+    assert.deepEqual(readdirSync(cache), []);
+  });
+});
