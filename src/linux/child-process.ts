@@ -23,7 +23,7 @@ export interface CommandOptions {
   readonly umask?: number;
   /** Written to the child's standard input, which is /dev/null otherwise. */
   readonly input?: string;
-  /** Told the process id as soon as there is one, before the child can have done much. */
+  /** Told the process id as soon as there is one. When it throws, the child is killed and the error passed on. */
   readonly onSpawn?: (pid: number) => void;
 }
 
@@ -85,7 +85,12 @@ export async function runCommand(
   child.result.catch(() => undefined);
   const stdout = collect(child.stdout, options.maxOutputBytes ?? defaultMaxOutputBytes);
   const stderr = collect(child.stderr, options.maxOutputBytes ?? defaultMaxOutputBytes);
-  options.onSpawn?.(pid);
+  try {
+    options.onSpawn?.(pid);
+  } catch (error) {
+    killGroup(pid);
+    throw error;
+  }
   const ending = await waitForEnd(child, pid, options);
   if (!ending.abandoned) await drain([stdout, stderr]);
   release(child, ending.abandoned);
@@ -213,6 +218,8 @@ function waitForEnd(child: Child, pid: number, options: CommandOptions): Promise
     const deadline =
       options.timeoutMs === undefined ? undefined : setTimeout(() => kill('deadline'), options.timeoutMs);
     options.signal?.addEventListener('abort', onAbort, { once: true });
+    // `onSpawn` may have aborted it already, and a signal tells that only once.
+    if (options.signal?.aborted) onAbort();
     const settle = (exitCode: number | null, signal: string | null, abandoned: boolean): void => {
       clearTimeout(deadline);
       clearTimeout(giveUp);

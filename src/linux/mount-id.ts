@@ -90,6 +90,8 @@ const statmountWants = {
 const statmountAll = Object.values(statmountWants).reduce((all, bit) => all | bit, 0);
 const requestBytes = 24;
 const statmountHeaderBytes = 512;
+/** Unique ids begin after it, so that they cannot be mixed up with the recycled ones (fs/namespace.c). */
+const largestShortId = 1n << 31n;
 /** LSMT_ROOT: the root of the caller's mount namespace */
 const listmountRoot = 0xffff_ffff_ffff_ffffn;
 
@@ -106,6 +108,7 @@ function mountRequest(mountId: bigint, param: bigint): Buffer {
  * @throws SyscallError — EPERM for a mount outside of the process's root without CAP_SYS_ADMIN
  */
 export function statmount(mountId: bigint): MountInfo | undefined {
+  if (mountId <= largestShortId) return undefined;
   const request = mountRequest(mountId, BigInt(statmountAll));
   for (let sizeBytes = 4096; ; sizeBytes *= 4) {
     const answer = Buffer.alloc(sizeBytes);

@@ -87,7 +87,7 @@ export function setMountAttributes(fd: number, change: AttributeChange): void {
 
 /**
  * Attaches the mount that `fromFd` names at the place that `toFd` names, on top of whatever is mounted there.
- * @throws SyscallError — ENOTDIR when one is a directory and the other is not, EINVAL when the target is not mounted
+ * @throws SyscallError — EINVAL when one is a directory and the other is not, or the target's mount is detached
  */
 export function moveMount(fromFd: number, toFd: number): void {
   const flags = moveMountFromEmptyPath | moveMountToEmptyPath;
