@@ -21,9 +21,10 @@ import { setPoisoned, writeSuperblockBytes } from './device.ts';
 import { isDeviceHeld } from './device-holder.ts';
 import { createShadow } from './shadow.ts';
 import { readMountRecords, type SimulatedMount } from './simulated-mount.ts';
-import { codeOf, ended, makeFile, SimulatedRig } from './simulated-rig.ts';
+import { codeOf, ended, makeFile, passthroughMissing, SimulatedRig } from './simulated-rig.ts';
 
-const { skipUnlessRoot: skip } = enterPrivateMounts();
+const { skipUnlessRoot } = enterPrivateMounts();
+const skip = skipUnlessRoot || passthroughMissing();
 let rig: SimulatedRig;
 
 beforeEach(() => {
@@ -65,7 +66,11 @@ test('a second mount in standalone mode is refused, and possible once the first 
   const first = await rig.mount(node, 'standalone');
   assert.equal(isDeviceHeld(node, 'dax0.0'), true);
   await assert.rejects(rig.mount(node, 'standalone'), isHeldElsewhere);
+  const hidden = (): string[] =>
+    readdirSync(node.runDirectory).filter((name) => name.startsWith('standalone-'));
+  assert.deepEqual(hidden(), [path.basename(first.shadow)]);
   await rig.unmount(first);
+  assert.deepEqual(hidden(), []);
   assert.equal(isDeviceHeld(node, 'dax0.0'), false);
   await rig.mount(node, 'standalone');
 });

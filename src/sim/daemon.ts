@@ -1,7 +1,7 @@
 // The process behind a simulated mount (`famfs_fused`): takes hold of the device, mounts, serves, and goes when the
 // mount does. Knows processes and mounts; what the mount answers is server.ts, how views look is views.ts.
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
@@ -12,7 +12,14 @@ import { type DaemonArguments, daemonTitle, parseDaemonArguments } from './daemo
 import { serveDaemonSocket } from './daemon-socket.ts';
 import { superblockPath } from './device.ts';
 import { type DeviceHold, tryHoldDevice } from './device-holder.ts';
-import { closeBacking, type FuseConnection, mountFuse, openBacking, serveFuse } from './fuse-connection.ts';
+import {
+  checkPassthrough,
+  closeBacking,
+  type FuseConnection,
+  mountFuse,
+  openBacking,
+  serveFuse,
+} from './fuse-connection.ts';
 import { findNodeDevice, type NodeDevice, openNode, type SimulatedNode } from './node.ts';
 import { FuseServer } from './server.ts';
 import { removeMountRecord, type SimulatedMount, writeMountRecord } from './simulated-mount.ts';
@@ -42,7 +49,7 @@ export async function runDaemon(nodeRoot: string, argv: readonly string[]): Prom
     const context = makeContext(openNode(nodeRoot), args);
     await serveMount(context);
   } catch (error) {
-    const { reason, message } = toDriverError(error);
+    const { reason, message } = DriverError.from(error);
     report(args, { reason, message });
     console.error(message);
     process.exitCode = 1;
@@ -94,12 +101,7 @@ function connect({ node, device, args }: DaemonContext): FuseConnection | undefi
       defaultPermissions: args.defaultPermissions,
       serverLocks: args.mode === 'fuse',
     });
-    const fd = openSync(superblockPath(device.device), 'r');
-    try {
-      closeBacking(connection, openBacking(connection, fd));
-    } finally {
-      closeSync(fd);
-    }
+    checkPassthrough(connection, superblockPath(device.device));
     return connection;
   } catch (error) {
     if (connection !== undefined) {
@@ -258,8 +260,4 @@ function detachQuietly(mountPoint: string): void {
 function endAtOnce(): never {
   process.kill(process.pid, 'SIGKILL');
   throw new Error('unreachable: SIGKILL does not return');
-}
-
-function toDriverError(error: unknown): DriverError {
-  return DriverError.from(error);
 }

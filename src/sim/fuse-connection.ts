@@ -2,7 +2,7 @@
 // kernel's rules for /dev/fuse and nothing of famfs.
 import { closeSync, constants, openSync, read, readSync, writeSync } from 'node:fs';
 import { ioctl } from '../linux/ioctl.ts';
-import { mountFileSystem } from '../linux/mounts.ts';
+import { mountFileSystem, mountFlags, unmount } from '../linux/mounts.ts';
 import { errorCodeOf } from '../linux/syscall-error.ts';
 import {
   decodeInit,
@@ -10,7 +10,6 @@ import {
   encodeAnswer,
   encodeInit,
   type FuseRequest,
-  offersPassthrough,
   opcodes,
   requestBufferBytes,
 } from './protocol.ts';
@@ -31,10 +30,9 @@ export interface FuseMountOptions {
   readonly serverLocks: boolean;
 }
 
-/** A FUSE mount whose INIT was answered: it is served as soon as `serve` runs, and dead once `fd` is closed. */
+/** A FUSE mount whose INIT was answered: it is served as soon as `serveFuse` runs, and dead once `fd` is closed. */
 export interface FuseConnection {
   readonly fd: number;
-  readonly passthroughOffered: boolean;
 }
 
 /**
@@ -59,8 +57,8 @@ export function mountFuse(options: FuseMountOptions): FuseConnection {
       flags: options.flags,
       data,
     });
-    const passthroughOffered = answerInit(fd, options.serverLocks);
-    return { fd, passthroughOffered };
+    answerInit(fd, options.serverLocks);
+    return { fd };
   } catch (error) {
     closeSync(fd);
     throw error;
@@ -79,6 +77,46 @@ export function closeBacking(connection: FuseConnection, backingId: number): voi
   const argument = Buffer.alloc(4);
   argument.writeUInt32LE(backingId, 0);
   ioctl(connection.fd, backingCloseRequest, argument);
+}
+
+/**
+ * Why a FUSE mount with passthrough is not possible here, or undefined when it is: tried on a mount that is gone
+ * again at once. `scratchDirectory` is an empty directory; `file` is on the file system that is to be passed through to.
+ */
+export function passthroughProblem(scratchDirectory: string, file: string): string | undefined {
+  const options = {
+    source: 'probe',
+    target: scratchDirectory,
+    type: 'fuse',
+    flags: mountFlags.nosuid | mountFlags.nodev,
+  };
+  try {
+    const connection = mountFuse({
+      ...options,
+      allowOther: false,
+      defaultPermissions: true,
+      serverLocks: false,
+    });
+    try {
+      checkPassthrough(connection, file);
+    } finally {
+      unmount(scratchDirectory, { detach: true });
+      closeSync(connection.fd);
+    }
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Throws what the kernel says when it does not pass data through to the file. */
+export function checkPassthrough(connection: FuseConnection, file: string): void {
+  const fd = openSync(file, 'r');
+  try {
+    closeBacking(connection, openBacking(connection, fd));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /**
@@ -117,13 +155,13 @@ function answer(fd: number, reply: Buffer | undefined): void {
 }
 
 /** mount(2) returns before the kernel has its answer to INIT; until then every access to the mount waits. */
-function answerInit(fd: number, serverLocks: boolean): boolean {
+function answerInit(fd: number, serverLocks: boolean): void {
   const buffer = Buffer.alloc(requestBufferBytes);
   for (;;) {
     const request = decodeRequest(buffer.subarray(0, readSync(fd, buffer)));
     if (request.opcode !== opcodes.init) continue;
     const init = decodeInit(request.body);
     writeSync(fd, encodeAnswer(request.unique, encodeInit(init, { serverLocks })));
-    return offersPassthrough(init);
+    return;
   }
 }

@@ -33,9 +33,10 @@ import { commandLine, processState } from '../linux/processes.ts';
 import { ensureExtent, extentPath, writeLog, writeSuperblockBytes } from './device.ts';
 import { addDirectory, addFile } from './shadow.ts';
 import { findMount, type SimulatedMount } from './simulated-mount.ts';
-import { codeOf, ended, makeFile, SimulatedRig } from './simulated-rig.ts';
+import { codeOf, ended, makeFile, passthroughMissing, SimulatedRig } from './simulated-rig.ts';
 
-const { skipUnlessRoot: skip } = enterPrivateMounts();
+const { skipUnlessRoot } = enterPrivateMounts();
+const skip = skipUnlessRoot || passthroughMissing();
 const sizeBytes = 5_000_000;
 let rig: SimulatedRig;
 let mount: SimulatedMount;

@@ -158,11 +158,6 @@ export function decodeInit(body: Buffer): InitRequest {
   };
 }
 
-/** Tells whether the kernel can pass a file's data through to another file (Linux 6.9, CONFIG_FUSE_PASSTHROUGH). */
-export function offersPassthrough(request: InitRequest): boolean {
-  return (request.flags & initFlags.passthrough) !== 0n;
-}
-
 /**
  * The answer to INIT. With `serverLocks` flock(2) is asked of the server (fuse mode), else the kernel does it.
  * A stack depth of 1 is what passthrough to a plain file needs.

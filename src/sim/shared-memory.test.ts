@@ -18,9 +18,10 @@ import { type MappedFile, mapFile, readSmaps } from '../linux/memory-map.ts';
 import { mountFileSystem, mountFlags } from '../linux/mounts.ts';
 import { addDirectory } from './shadow.ts';
 import { findMount, findMountsOfDevice, type SimulatedMount } from './simulated-mount.ts';
-import { codeOf, makeFile, SimulatedRig } from './simulated-rig.ts';
+import { codeOf, makeFile, passthroughMissing, SimulatedRig } from './simulated-rig.ts';
 
-const { skipUnlessRoot: skip } = enterPrivateMounts();
+const { skipUnlessRoot } = enterPrivateMounts();
+const skip = skipUnlessRoot || passthroughMissing();
 const sizeBytes = 32 * 1024 * 1024;
 let rig: SimulatedRig;
 let here: SimulatedMount;

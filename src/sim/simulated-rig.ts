@@ -10,6 +10,7 @@ import { readMountTable } from '../linux/mount-table.ts';
 import { mountFileSystem, unmount } from '../linux/mounts.ts';
 import { processState } from '../linux/processes.ts';
 import { createDevice, ensureExtent, type SimulatedDevice, superblockAreaBytes } from './device.ts';
+import { passthroughProblem } from './fuse-connection.ts';
 import { compileCacheDirectory, createNode, type PresentationChoice, type SimulatedNode } from './node.ts';
 import { addDirectory, addFile, createShadow } from './shadow.ts';
 import type { SimulatedMount } from './simulated-mount.ts';
@@ -38,6 +39,17 @@ function compileCache(): string {
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   sharedCompileCache = directory;
   return directory;
+}
+
+/** For the `skip` of tests that need FUSE passthrough: why it is not possible here, or false when it is. */
+export function passthroughMissing(): string | false {
+  const directory = mkdtempSync(path.join(os.tmpdir(), 'famfs-sim-probe-'));
+  try {
+    const problem = passthroughProblem(directory, import.meta.filename);
+    return problem === undefined ? false : `needs FUSE passthrough (Linux 6.9): ${problem}`;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 }
 
 /** One machine with one device that any number of nodes see. */

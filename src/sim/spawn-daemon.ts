@@ -1,6 +1,6 @@
 // Starts the daemon behind a simulated mount and waits until the mount answers. Knows how to start it, not what it
 // does; loads neither koffi nor FUSE.
-import { mkdirSync, mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DriverError, isReason } from '../errors.ts';
 import { startDetached } from '../linux/detached-process.ts';
@@ -40,13 +40,25 @@ export type DaemonReport =
  */
 export async function spawnDaemon(options: SpawnDaemonOptions): Promise<SimulatedMount> {
   const { node } = options;
-  const [file, ...program] = node.program;
-  if (file === undefined) throw new DriverError('config-invalid', `the node ${node.root} names no program`);
   mkdirSync(node.runDirectory, { recursive: true });
+  if (options.shadow !== undefined) return await startDaemon(options, options.shadow);
+  // The kernel module keeps names in memory; here they lie in a folder that only the simulator looks at.
+  const hidden = mkdtempSync(path.join(node.runDirectory, 'standalone-'));
+  createShadow(hidden);
+  try {
+    return await startDaemon(options, hidden);
+  } catch (error) {
+    rmSync(hidden, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function startDaemon(options: SpawnDaemonOptions, shadow: string): Promise<SimulatedMount> {
+  const { node } = options;
   const daemonArguments = encodeDaemonArguments({
     source: options.source,
     mountPoint: options.mountPoint,
-    shadow: options.shadow ?? makeHiddenShadow(node),
+    shadow,
     timeoutSeconds: options.timeoutSeconds ?? defaultTimeoutSeconds,
     allowOther: options.allowOther ?? true,
     defaultPermissions: options.defaultPermissions ?? true,
@@ -55,16 +67,14 @@ export async function spawnDaemon(options: SpawnDaemonOptions): Promise<Simulate
   });
   const logPath = path.join(node.runDirectory, 'daemon.log');
   const start = await startDetached({
-    argv: [file, ...program, '--node', node.root, 'famfs_fused', ...daemonArguments],
+    argv: [...node.program, '--node', node.root, 'famfs_fused', ...daemonArguments],
     env: { LC_ALL: 'C', NODE_COMPILE_CACHE: compileCacheDirectory(node) },
     logPath,
     isReady: (line) => 'mount' in parseReport(line),
   });
   if (start.line === undefined) {
-    throw new DriverError(
-      'command-failed',
-      `the simulator's daemon (pid ${start.pid}) ended at its start; see ${logPath}`,
-    );
+    const what = `the simulator's daemon (pid ${start.pid}) ended at its start`;
+    throw new DriverError('command-failed', `${what}; see ${logPath}`);
   }
   const report = parseReport(start.line);
   if ('mount' in report) return report.mount;
@@ -73,11 +83,4 @@ export async function spawnDaemon(options: SpawnDaemonOptions): Promise<Simulate
 
 function parseReport(line: string): DaemonReport {
   return JSON.parse(line);
-}
-
-/** The kernel module keeps names in memory; here they lie in a folder that only the simulator looks at. */
-function makeHiddenShadow(node: SimulatedNode): string {
-  const shadow = mkdtempSync(path.join(node.runDirectory, 'standalone-'));
-  createShadow(shadow);
-  return shadow;
 }

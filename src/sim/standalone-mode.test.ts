@@ -23,9 +23,10 @@ import { readMountTable } from '../linux/mount-table.ts';
 import { processState } from '../linux/processes.ts';
 import { addDirectory, addFile } from './shadow.ts';
 import type { SimulatedMount } from './simulated-mount.ts';
-import { codeOf, makeFile, SimulatedRig } from './simulated-rig.ts';
+import { codeOf, makeFile, passthroughMissing, SimulatedRig } from './simulated-rig.ts';
 
-const { skipUnlessRoot: skip } = enterPrivateMounts();
+const { skipUnlessRoot } = enterPrivateMounts();
+const skip = skipUnlessRoot || passthroughMissing();
 const sizeBytes = 5_000_000;
 let rig: SimulatedRig;
 let mount: SimulatedMount;
