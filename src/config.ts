@@ -9,7 +9,7 @@ import {
   type ValueType,
   withDefault,
 } from './config/options.ts';
-import { logFormats, logLevels } from './observe/logger.ts';
+import { logFormats, logLevels } from './observe/log-levels.ts';
 import { parseSocketAddress } from './rpc/socket.ts';
 
 /** The name under which Kubernetes knows the driver. */
@@ -245,9 +245,13 @@ export const mounterRole = {
       group: 'Pools',
       help: 'How often to read from every pool to see whether it still answers.',
     }),
-    probeTimeoutMs: withDefault('probe-timeout', durationMs, '2s', {
+    probeTimeoutMs: withDefault('probe-timeout', durationMs, '800ms', {
       group: 'Pools',
       help: 'How long such a read may take before the pool counts as hung.',
+    }),
+    replayIntervalMs: withDefault('replay-interval', durationMs, '60s', {
+      group: 'Pools',
+      help: 'How often to replay a pool even when its log does not seem to have moved.',
     }),
     poolDir: withDefault('pool-dir', absolutePath, '/run/famfs/pools', {
       group: 'Places',

@@ -1,0 +1,178 @@
+// A child process that does what may block for ever, so that its parent never does. Knows how to talk to such a
+// child and how to give it up; what the child does is its user's business.
+import { type ChildProcess, spawn } from 'node:child_process';
+
+/** How a request to a worker ended when it did not end with the worker's own answer. */
+export type WorkerFailure = 'timed-out' | 'exited' | 'aborted';
+
+/** The worker gave no answer: it was too slow (and has been killed), it ended, or the caller gave up waiting. */
+export class WorkerError extends Error {
+  override readonly name = 'WorkerError';
+  readonly failure: WorkerFailure;
+
+  constructor(failure: WorkerFailure, message: string) {
+    super(message);
+    this.failure = failure;
+  }
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: WorkerError) => void;
+  timer: NodeJS.Timeout;
+  readonly timeoutMs: number;
+}
+
+/** What a worker sends: `ready` once, a sign of life while it works, and answers. */
+type FromWorker = 'ready' | 'alive' | { readonly id: number; readonly value: unknown };
+
+/** A worker that works says so this often; one that blocks in the kernel cannot. */
+const signOfLifeMs = 100;
+/** How long a process may take to load its program before its first answer is waited for. */
+const startLimitMs = 30_000;
+
+/**
+ * One worker process with a message channel. Requests are answered in any order the worker likes. Work may take long as
+ * long as the worker gives signs of life; one that gives none for `timeoutMs` hangs in the kernel and answers nothing
+ * more, so the whole process is given up: it is sent SIGKILL and every waiting request fails. A process in
+ * uninterruptible sleep survives even that; `exited` then stays false, and whoever owns the worker decides whether a
+ * second one may be tried.
+ */
+export class WorkerProcess {
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, Pending>();
+  #nextId = 1;
+  #ready = false;
+  #exited = false;
+  #abandoned = false;
+
+  /** Starts `argv` (absolute program first) with a message channel on its standard library's IPC descriptor. */
+  constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
+    const [file, ...args] = argv;
+    if (file === undefined) throw new TypeError('a worker needs a program');
+    this.#child = spawn(file, args, {
+      env: { ...env },
+      cwd: '/',
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
+    });
+    this.#child.on('message', (message) => this.#onMessage(message as FromWorker));
+    this.#child.on('exit', (code, signal) => this.#onExit(`exited with ${signal ?? code}`));
+    this.#child.on('error', (error) => this.#onExit(error.message));
+    // The channel must not keep the parent alive; a waiting request does, through its timer.
+    this.#child.unref();
+    this.#child.channel?.unref();
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** True once the process is gone for good. */
+  get exited(): boolean {
+    return this.#exited;
+  }
+
+  /** True once the process was given up; it takes no more requests. */
+  get abandoned(): boolean {
+    return this.#abandoned;
+  }
+
+  /**
+   * Sends `body` and waits for the answer, for as long as there are signs of life at least every `timeoutMs`.
+   * @throws WorkerError `timed-out` when there are none, `exited` when the process ends first
+   */
+  request(body: unknown, timeoutMs: number): Promise<unknown> {
+    if (this.#exited || this.#abandoned) {
+      return Promise.reject(new WorkerError('exited', 'the worker is gone'));
+    }
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      const timer = this.#deadline(timeoutMs);
+      this.#pending.set(id, { resolve, reject, timer, timeoutMs });
+      this.#child.send({ id, body }, (error) => {
+        if (error !== null)
+          this.#reject(id, new WorkerError('exited', `the worker took no request: ${error.message}`));
+      });
+    });
+  }
+
+  /** Ends the process. Waiting requests fail. */
+  kill(): void {
+    this.#abandoned = true;
+    this.#child.kill('SIGKILL');
+    this.#rejectAll(new WorkerError('exited', 'the worker was ended'));
+  }
+
+  #deadline(timeoutMs: number): NodeJS.Timeout {
+    const waitMs = this.#ready ? timeoutMs : startLimitMs;
+    return setTimeout(() => this.#giveUp(waitMs), waitMs);
+  }
+
+  #onMessage(message: FromWorker): void {
+    if (message === 'alive') {
+      for (const pending of this.#pending.values()) pending.timer.refresh();
+    } else if (message === 'ready') {
+      this.#ready = true;
+      for (const pending of this.#pending.values()) {
+        clearTimeout(pending.timer);
+        pending.timer = this.#deadline(pending.timeoutMs);
+      }
+    } else {
+      this.#settle(message);
+    }
+  }
+
+  #settle(message: { readonly id: number; readonly value: unknown }): void {
+    const pending = this.#pending.get(message.id);
+    if (pending === undefined) return;
+    this.#pending.delete(message.id);
+    clearTimeout(pending.timer);
+    pending.resolve(message.value);
+  }
+
+  #giveUp(timeoutMs: number): void {
+    this.#abandoned = true;
+    this.#child.kill('SIGKILL');
+    this.#rejectAll(new WorkerError('timed-out', `no answer within ${timeoutMs} ms`));
+  }
+
+  #onExit(what: string): void {
+    this.#exited = true;
+    this.#rejectAll(new WorkerError('exited', `the worker ${what}`));
+  }
+
+  #reject(id: number, error: WorkerError): void {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    this.#pending.delete(id);
+    clearTimeout(pending.timer);
+    pending.reject(error);
+  }
+
+  #rejectAll(error: WorkerError): void {
+    for (const id of [...this.#pending.keys()]) this.#reject(id, error);
+  }
+}
+
+/**
+ * The worker's side: answers each message with what `handle` returns. Ends when the parent is gone. `handle` must not
+ * throw; what it returns must survive structured cloning. What may block must block this thread (synchronous calls), or
+ * the signs of life would go on while nothing moves.
+ */
+export function serveParent(handle: (body: unknown) => Promise<unknown> | unknown): void {
+  let working = 0;
+  let signs: NodeJS.Timeout | undefined;
+  process.on('disconnect', () => process.exit(0));
+  process.send?.('ready' satisfies FromWorker);
+  process.on('message', (message: { readonly id: number; readonly body: unknown }) => {
+    void answer(message.id, message.body);
+  });
+  async function answer(id: number, body: unknown): Promise<void> {
+    if (working++ === 0)
+      signs = setInterval(() => process.send?.('alive' satisfies FromWorker), signOfLifeMs);
+    const value = await handle(body);
+    if (--working === 0) clearInterval(signs);
+    process.send?.({ id, value } satisfies FromWorker);
+  }
+}

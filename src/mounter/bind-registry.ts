@@ -1,0 +1,87 @@
+// The binds of this node, by volume and by pool: the kernel's mounts with the records of whom they were made for. Filled
+// from the kernel once at start, kept by what the mounter does, and checked against the kernel whenever it matters.
+import { listmount, statmount } from '../linux/mount-id.ts';
+import type { BindRecord, BindRecords } from './bind-record.ts';
+
+export interface KnownBind extends BindRecord {
+  readonly mountId: bigint;
+}
+
+export class BindRegistry {
+  readonly #records: BindRecords;
+  readonly #byMountId = new Map<bigint, KnownBind>();
+  readonly #byVolume = new Map<string, Set<bigint>>();
+  readonly #countByPool = new Map<string, number>();
+
+  constructor(records: BindRecords) {
+    this.#records = records;
+  }
+
+  /** Reads the records and drops those whose mount the kernel no longer has. */
+  load(): void {
+    const mounted = new Set(listmount());
+    for (const mountId of this.#records.mountIds()) {
+      if (mounted.has(mountId)) this.learn(mountId);
+      else this.#records.remove(mountId);
+    }
+  }
+
+  /** Takes up a bind that a worker has made. */
+  learn(mountId: bigint): void {
+    const record = this.#records.read(mountId);
+    if (record === undefined) return;
+    this.forget([mountId]);
+    this.#byMountId.set(mountId, { ...record, mountId });
+    const ofVolume = this.#byVolume.get(record.volumeId) ?? new Set();
+    this.#byVolume.set(record.volumeId, ofVolume.add(mountId));
+    this.#countByPool.set(record.poolUuid, this.countOfPool(record.poolUuid) + 1);
+  }
+
+  /** Drops binds that are gone. */
+  forget(mountIds: readonly bigint[]): void {
+    for (const mountId of mountIds) {
+      const bind = this.#byMountId.get(mountId);
+      if (bind === undefined) continue;
+      this.#byMountId.delete(mountId);
+      const ofVolume = this.#byVolume.get(bind.volumeId);
+      ofVolume?.delete(mountId);
+      if (ofVolume?.size === 0) this.#byVolume.delete(bind.volumeId);
+      this.#countByPool.set(bind.poolUuid, this.countOfPool(bind.poolUuid) - 1);
+    }
+  }
+
+  /** A volume's binds that the kernel still has. */
+  ofVolume(volumeId: string): KnownBind[] {
+    return this.#stillMounted([...(this.#byVolume.get(volumeId) ?? [])]);
+  }
+
+  /** All binds that the kernel still has. */
+  all(): KnownBind[] {
+    return this.#stillMounted([...this.#byMountId.keys()]);
+  }
+
+  /** A pool's binds that the kernel still has. */
+  ofPool(poolUuid: string): KnownBind[] {
+    return this.all().filter((bind) => bind.poolUuid === poolUuid);
+  }
+
+  /** How many binds of a pool are known, without asking the kernel. */
+  countOfPool(poolUuid: string): number {
+    return this.#countByPool.get(poolUuid) ?? 0;
+  }
+
+  #stillMounted(mountIds: readonly bigint[]): KnownBind[] {
+    const found: KnownBind[] = [];
+    for (const mountId of mountIds) {
+      const bind = this.#byMountId.get(mountId);
+      if (bind === undefined) continue;
+      if (statmount(mountId) !== undefined) {
+        found.push(bind);
+        continue;
+      }
+      this.forget([mountId]);
+      this.#records.remove(mountId);
+    }
+    return found;
+  }
+}

@@ -1,0 +1,251 @@
+// Makes a directory of a pool appear at a target, read-only from its first moment. Used in worker processes only.
+import { closeSync, mkdirSync, rmdirSync } from 'node:fs';
+import { DriverError } from '../errors.ts';
+import { attachClone } from '../linux/bind.ts';
+import { openPathBeneath } from '../linux/file-descriptor.ts';
+import { type MountInfo, mountIdOf } from '../linux/mount-id.ts';
+import { SyscallError } from '../linux/syscall-error.ts';
+import type { BindRecord, BindRecords } from './bind-record.ts';
+import { mountFailure, mountPlaceOf, probeSuperblock, withPoolRoot } from './mounted-pool.ts';
+import type { BindOrder, MountPlace } from './pool-verbs.ts';
+import { lookAtTarget, openTarget } from './target.ts';
+import { nameBelow, openTargetPlace, type TargetPlace } from './target-path.ts';
+import { unmountAll } from './unbind.ts';
+
+/** What a pool's worker knows about its pool and about targets. */
+export interface BindContext {
+  readonly poolUuid: string;
+  readonly mountPath: string;
+  readonly allowedRoots: readonly string[];
+  readonly records: BindRecords;
+}
+
+/**
+ * Binds `order.path` of the pool to the target; repeating it changes nothing. The pool's identity and health are read
+ * first, in the same breath. `writableFiles` (relative to the path) get a writable bind of their own on top of the
+ * read-only directory when the order asks for one, so that a pod can change bytes and never names.
+ * @throws DriverError from the pool's probe, `path-not-visible`, `path-not-directory`, `target-unusable`,
+ *   `already-published`, `resource-exhausted`
+ */
+export function bindPath(
+  context: BindContext,
+  order: BindOrder,
+  writableFiles: readonly string[],
+): { alreadyBound: boolean; mountId: bigint } {
+  return withPoolRoot(context.mountPath, (rootFd) => {
+    const place = mountPlaceOf(rootFd);
+    if (place === undefined) {
+      throw new DriverError(
+        'pool-not-ready',
+        `Pool ${context.poolUuid} is not mounted at ${context.mountPath}.`,
+      );
+    }
+    probeSuperblock(rootFd, context.poolUuid);
+    const sourceFd = openSource(rootFd, place, order.path);
+    try {
+      return bindSource(context, order, place, sourceFd, writableFiles);
+    } finally {
+      closeSync(sourceFd);
+    }
+  });
+}
+
+function openSource(rootFd: number, place: MountPlace, path: string): number {
+  let fd: number;
+  try {
+    fd = openPathBeneath(rootFd, path, { directory: true });
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.code === 'ENOTDIR') {
+      throw new DriverError(
+        'path-not-directory',
+        `${path} is a file of the pool; a volume has to be a directory.`,
+        { cause: error },
+      );
+    }
+    if (error.code === 'ENOENT' || error.code === 'ELOOP') {
+      throw new DriverError(
+        'path-not-visible',
+        `This node cannot open ${path} in the pool (${error.code}).`,
+        { cause: error },
+      );
+    }
+    throw mountFailure(error);
+  }
+  if (mountIdOf(fd).mountId === place.mountId) return fd;
+  closeSync(fd);
+  throw new DriverError(
+    'path-not-visible',
+    `Something else is mounted over ${path} inside the pool's own mount; it is not published.`,
+  );
+}
+
+function bindSource(
+  context: BindContext,
+  order: BindOrder,
+  place: MountPlace,
+  sourceFd: number,
+  writableFiles: readonly string[],
+): { alreadyBound: boolean; mountId: bigint } {
+  const target = openTargetPlace(order.target, context.allowedRoots);
+  if (target === undefined) {
+    throw new DriverError(
+      'target-unusable',
+      `The directory above the target ${order.target} does not exist; kubelet makes it before it asks.`,
+    );
+  }
+  try {
+    const made = prepareTarget(context, order, place, target);
+    if (typeof made === 'bigint') return { alreadyBound: true, mountId: made };
+    try {
+      return { alreadyBound: false, mountId: attachTree(context, order, sourceFd, target, writableFiles) };
+    } catch (error) {
+      unmountAll(target, context.records);
+      if (made === 'made') rmdirSync(nameBelow(target.parentFd, target.leaf));
+      throw exhausted(error, order.target);
+    }
+  } finally {
+    closeSync(target.parentFd);
+  }
+}
+
+/** Brings the target into a state to bind on; the mount id when the very bind is there already. */
+function prepareTarget(
+  context: BindContext,
+  order: BindOrder,
+  place: MountPlace,
+  target: TargetPlace,
+): 'made' | 'found' | bigint {
+  const state = lookAtTarget(target);
+  switch (state.kind) {
+    case 'absent':
+      mkdirSync(nameBelow(target.parentFd, target.leaf), { mode: 0o750 });
+      return 'made';
+    case 'directory':
+      return 'found';
+    case 'not-a-directory':
+      throw new DriverError(
+        'target-unusable',
+        `The target ${order.target} is there already and is not a directory (${state.code}); remove it.`,
+      );
+    case 'mount':
+      if (isSameBind(context, order, place, state.mount)) return state.mount.mountId;
+      clearStale(context, order, place, target, state.mount);
+      return 'found';
+  }
+}
+
+function isSameBind(context: BindContext, order: BindOrder, place: MountPlace, mount: MountInfo): boolean {
+  const record = context.records.read(mount.mountId);
+  return (
+    mount.deviceMajor === place.deviceMajor &&
+    mount.deviceMinor === place.deviceMinor &&
+    mount.root === `/${order.path}` &&
+    mount.readOnly &&
+    record !== undefined &&
+    record.complete &&
+    record.volumeId === order.volumeId &&
+    record.writable === order.writable &&
+    record.allowExec === order.allowExec
+  );
+}
+
+/**
+ * A bind of the same volume that is unfinished, or whose pool's mount has been replaced since, is ours to take away.
+ * Everything else at the target is somebody's and refused.
+ */
+function clearStale(
+  context: BindContext,
+  order: BindOrder,
+  place: MountPlace,
+  target: TargetPlace,
+  mount: MountInfo,
+): void {
+  const record = context.records.read(mount.mountId);
+  const isOfThisMount = mount.deviceMajor === place.deviceMajor && mount.deviceMinor === place.deviceMinor;
+  const isOurs = record !== undefined && record.volumeId === order.volumeId;
+  if (isOurs && (!isOfThisMount || !record.complete)) {
+    unmountAll(target, context.records);
+    return;
+  }
+  const what =
+    record === undefined
+      ? `a mount of ${mount.source} that this driver did not make`
+      : `volume ${record.volumeId}`;
+  const how = isOurs ? ' in another way (path, access or flags differ)' : '';
+  throw new DriverError(
+    'already-published',
+    `The target ${order.target} already holds ${what}${how}; unpublish it first.`,
+  );
+}
+
+function attachTree(
+  context: BindContext,
+  order: BindOrder,
+  sourceFd: number,
+  target: TargetPlace,
+  writableFiles: readonly string[],
+): bigint {
+  const record: BindRecord = {
+    volumeId: order.volumeId,
+    target: order.target,
+    poolUuid: context.poolUuid,
+    path: order.path,
+    writable: order.writable,
+    allowExec: order.allowExec,
+    soleTarget: order.soleTarget,
+    complete: !order.writable,
+  };
+  const attributes = { nosuid: true, nodev: true, noexec: !order.allowExec };
+  const targetFd = openTarget(target);
+  let mountId: bigint;
+  try {
+    mountId = attachClone({
+      sourceFd,
+      targetFd,
+      attributes: { ...attributes, readOnly: true },
+      beforeAttach: (id) => context.records.write(id, record),
+    }).mountId;
+  } finally {
+    closeSync(targetFd);
+  }
+  if (!order.writable) return mountId;
+  const boundFd = openTarget(target);
+  try {
+    for (const file of writableFiles) attachWritableFile(sourceFd, boundFd, file, attributes);
+  } finally {
+    closeSync(boundFd);
+  }
+  context.records.write(mountId, { ...record, complete: true });
+  return mountId;
+}
+
+function attachWritableFile(
+  directoryFd: number,
+  boundFd: number,
+  file: string,
+  attributes: { nosuid: boolean; nodev: boolean; noexec: boolean },
+): void {
+  const sourceFd = openPathBeneath(directoryFd, file);
+  try {
+    const targetFd = openPathBeneath(boundFd, file);
+    try {
+      attachClone({ sourceFd, targetFd, attributes: { ...attributes, readOnly: false } });
+    } finally {
+      closeSync(targetFd);
+    }
+  } finally {
+    closeSync(sourceFd);
+  }
+}
+
+function exhausted(error: unknown, target: string): unknown {
+  if (error instanceof SyscallError && ['ENOSPC', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {
+    return new DriverError(
+      'resource-exhausted',
+      `The node has no room for the mount at ${target} (${error.code} from ${error.syscall}); its limits on mounts or open files are reached.`,
+      { cause: error },
+    );
+  }
+  return error;
+}

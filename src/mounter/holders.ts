@@ -1,0 +1,54 @@
+// Who on this machine has a device mounted, in any mount namespace. The kernel lets one mount hold a device, and what
+// famfs says when it is not the one is misleading (famfs-kernel 3), so the driver looks first.
+import { realpathSync } from 'node:fs';
+import { DriverError } from '../errors.ts';
+import { type MountHolder, processesHolding } from '../linux/processes.ts';
+
+/** A device's names: as configured and as famfs resolves it. */
+export function deviceSources(devicePath: string): ReadonlySet<string> {
+  const sources = new Set([devicePath]);
+  try {
+    sources.add(realpathSync(devicePath));
+  } catch {
+    // A device that is just going away; its configured name is all there is to look for.
+  }
+  return sources;
+}
+
+/** Mounts whose source is the device, with one process for each namespace that holds one. */
+export function holdersOfDevice(devicePath: string): MountHolder[] {
+  const sources = deviceSources(devicePath);
+  return processesHolding((entry) => sources.has(entry.source));
+}
+
+/** Mounts of one superblock other than the one at `exceptMountPoint` of this process's own namespace. */
+export function holdersOfSuperblock(
+  deviceMajor: number,
+  deviceMinor: number,
+  exceptMountPoint: string,
+): MountHolder[] {
+  return processesHolding(
+    (entry) =>
+      entry.deviceMajor === deviceMajor &&
+      entry.deviceMinor === deviceMinor &&
+      entry.mountPoint !== exceptMountPoint,
+  );
+}
+
+/** The sentence that names who holds something. */
+export function describeHolders(holders: readonly MountHolder[]): string {
+  return holders
+    .slice(0, 3)
+    .map((holder) => `${holder.comm} (pid ${holder.pid}) at ${holder.mountPoints.join(', ')}`)
+    .join('; ');
+}
+
+/** @throws DriverError `pool-held-elsewhere` naming the holders */
+export function refuseHeldDevice(devicePath: string): void {
+  const holders = holdersOfDevice(devicePath);
+  if (holders.length === 0) return;
+  throw new DriverError(
+    'pool-held-elsewhere',
+    `Device ${devicePath} is mounted already, by ${describeHolders(holders)}; only one mount on a machine can hold it. Unmount it there.`,
+  );
+}

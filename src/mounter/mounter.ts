@@ -1,0 +1,235 @@
+// The privileged side of a node, whole: finds devices, keeps their pools mounted, binds and unbinds. Knows nothing of CSI;
+// its verbs are those of proto/mounter.proto, and service.ts puts them on a socket.
+import { DriverError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { BindRegistry, KnownBind } from './bind-registry.ts';
+import type { ChangeSignal } from './change-signal.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import type { MounterSettings } from './mounter-settings.ts';
+import type { Pool } from './pool.ts';
+import type { PoolFinder } from './pool-finder.ts';
+import type { NodeState, Problem } from './pool-state.ts';
+import type { BindOrder, MappingEvidence, PathContents, TargetVerbs } from './pool-verbs.ts';
+import type { SupervisedWorker } from './supervised-worker.ts';
+
+/** Facts about the node that do not change while the mounter runs. */
+export interface NodeFacts {
+  readonly systemUuid: () => string;
+  readonly mode: NodeState['mode'];
+  readonly launcher: string;
+  readonly famfsLocation: string;
+  readonly kernelRelease: string;
+  /** Why this node cannot serve at all. */
+  readonly problems: readonly Problem[];
+}
+
+export interface MounterParts {
+  readonly settings: MounterSettings;
+  readonly facts: NodeFacts;
+  readonly finder: PoolFinder;
+  readonly registry: BindRegistry;
+  readonly targetWorker: SupervisedWorker;
+  readonly changes: ChangeSignal;
+  readonly log: Logger;
+}
+
+export class Mounter {
+  readonly #parts: MounterParts;
+  readonly #busy = new KeyedLock();
+  readonly #stop = new AbortController();
+  #loops: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: MounterParts) {
+    this.#parts = parts;
+  }
+
+  /** Takes up what a former life left, then watches devices and pools until `close`. */
+  async start(): Promise<void> {
+    const { registry, finder, settings, facts } = this.#parts;
+    registry.load();
+    if (facts.problems.length > 0) return;
+    await finder.adopt();
+    this.#loops = Promise.all([
+      this.#every(settings.scanIntervalMs, () => finder.scan()),
+      this.#every(settings.healthIntervalMs, () => this.#tickPools()),
+    ]);
+  }
+
+  /** Stops watching. Mounts, binds and daemons stay as they are. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#loops;
+    this.#parts.targetWorker.close();
+    this.#parts.finder.close();
+  }
+
+  state(): NodeState {
+    const { facts, finder, changes, settings } = this.#parts;
+    return {
+      revision: changes.revision,
+      settled: facts.problems.length > 0 || finder.hasScanned,
+      systemUuid: facts.systemUuid(),
+      mode: facts.mode,
+      launcher: facts.launcher,
+      famfsLocation: facts.famfsLocation,
+      kernelRelease: facts.kernelRelease,
+      allowWrites: settings.allowWrites,
+      problems: facts.problems,
+      devices: finder.devices(),
+      pools: finder.pools().map((pool) => pool.state()),
+    };
+  }
+
+  /** The state now and after every change, until the signal fires. */
+  async *watch(signal: AbortSignal): AsyncGenerator<NodeState> {
+    const { changes } = this.#parts;
+    while (!signal.aborted) {
+      const state = this.state();
+      yield state;
+      await changes.after(state.revision, signal);
+    }
+  }
+
+  /**
+   * Makes a directory of a pool appear at a target.
+   * @throws DriverError `pool-not-found`, `writes-refused`, `second-target-refused`, and what the pool says
+   */
+  async bind(
+    poolUuid: string,
+    order: BindOrder,
+    signal: AbortSignal,
+  ): Promise<{ alreadyBound: boolean; mountId: bigint }> {
+    const pool = this.#pool(poolUuid);
+    if (order.writable) await this.#allowWriting(pool, signal);
+    return this.#busy.run([`target ${order.target}`, `volume ${order.volumeId}`], async () => {
+      signal.throwIfAborted();
+      this.#refuseSecondTarget(order);
+      const bound = await pool.bind(order, signal);
+      this.#parts.registry.learn(bound.mountId);
+      this.#parts.changes.raise();
+      return bound;
+    });
+  }
+
+  /** Takes a target away. @throws DriverError as `unbindTarget` */
+  async unbind(order: TargetVerbs['unbind']['request']): Promise<boolean> {
+    return this.#busy.run([`target ${order.target}`], async () => {
+      const { targetWorker, registry, changes, settings } = this.#parts;
+      const answer = await targetWorker.request(order, settings.probeTimeoutMs);
+      const { wasBound, mountIds } = answer as TargetVerbs['unbind']['response'];
+      registry.forget(mountIds);
+      if (wasBound) changes.raise();
+      return wasBound;
+    });
+  }
+
+  listBinds(volumeId: string): KnownBind[] {
+    const { registry } = this.#parts;
+    return volumeId === '' ? registry.all() : registry.ofVolume(volumeId);
+  }
+
+  /** What a path of a pool holds, with the pool's own figures. */
+  async contents(
+    poolUuid: string,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<PathContents & { pool: ReturnType<Pool['state']> }> {
+    const pool = this.#pool(poolUuid);
+    const contents = await pool.contents(path, signal);
+    return { ...contents, pool: pool.state() };
+  }
+
+  /** Everything that is wrong with a pool, a path and a target; empty when all serve. */
+  async health(poolUuid: string, path: string, target: string): Promise<Problem[]> {
+    const problems: Problem[] = [];
+    try {
+      const pool = this.#pool(poolUuid);
+      if (pool.phase !== 'ready' && pool.problem !== undefined) return [pool.problem];
+      await pool.check(path);
+      if (pool.problem !== undefined) problems.push(pool.problem);
+    } catch (error) {
+      problems.push(asProblem(error));
+    }
+    const bind =
+      target === '' ? undefined : this.#parts.registry.all().find((known) => known.target === target);
+    if (target !== '' && bind === undefined) {
+      problems.push({ reason: 'not-published', message: `Nothing of this driver is mounted at ${target}.` });
+    }
+    return problems;
+  }
+
+  inspectMapping(poolUuid: string, path: string, signal: AbortSignal): Promise<MappingEvidence> {
+    return this.#pool(poolUuid).inspectMapping(path, signal);
+  }
+
+  #pool(uuid: string): Pool {
+    const { finder, facts } = this.#parts;
+    const [problem] = facts.problems;
+    if (problem !== undefined) throw new DriverError(problem.reason, problem.message);
+    const pool = finder.pool(uuid);
+    if (pool !== undefined) return pool;
+    if (!finder.hasScanned)
+      throw new DriverError('pool-not-ready', 'The mounter has not looked at all devices yet.');
+    throw new DriverError(
+      'pool-not-found',
+      `No device of this node carries pool ${uuid}. Give the PersistentVolume a node affinity for topology.famfs.io/pool-${uuid}, or look at the devices with \`famfs-csi state\`.`,
+    );
+  }
+
+  async #allowWriting(pool: Pool, signal: AbortSignal): Promise<void> {
+    const { allowWrites } = this.#parts.settings;
+    if (allowWrites === 'unsafe') return;
+    if (allowWrites === 'safe') return pool.requireSafeWrites(signal);
+    throw new DriverError(
+      'writes-refused',
+      `This node publishes nothing writable (--allow-writes=never). Publish the volume read-only, or set --allow-writes to safe or unsafe on the mounter.`,
+    );
+  }
+
+  #refuseSecondTarget(order: BindOrder): void {
+    const others = this.#parts.registry
+      .ofVolume(order.volumeId)
+      .filter((bind) => bind.target !== order.target);
+    const other = others.find((bind) => order.soleTarget || bind.soleTarget);
+    if (other === undefined) return;
+    throw new DriverError(
+      'second-target-refused',
+      `Volume ${order.volumeId} is published at ${other.target} already and its access mode allows one target on this node.`,
+    );
+  }
+
+  async #tickPools(): Promise<void> {
+    await Promise.all(this.#parts.finder.pools().map((pool) => pool.tick()));
+  }
+
+  /** Does `work` now and again until closed; what it throws is logged, never fatal. */
+  async #every(intervalMs: number, work: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await work();
+      } catch (error) {
+        this.#parts.log.error('watch failed', { error });
+      }
+      await sleepUnlessAborted(intervalMs, signal);
+    }
+  }
+}
+
+function asProblem(error: unknown): Problem {
+  const { reason, message } = DriverError.from(error);
+  return { reason, message };
+}
+
+async function sleepUnlessAborted(durationMs: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(finish, durationMs);
+    signal.addEventListener('abort', finish, { once: true });
+    function finish(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', finish);
+      resolve();
+    }
+  });
+}

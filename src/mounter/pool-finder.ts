@@ -1,0 +1,264 @@
+// Which pools this node has: looks at the dax devices now and again, finds out what each carries, and keeps one Pool for
+// each file system found. Touches no device itself.
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
+import { DriverError } from '../errors.ts';
+import type { DaxDevice } from '../linux/dax-devices.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { ChangeSignal } from './change-signal.ts';
+import type { MounterSettings } from './mounter-settings.ts';
+import type { Pool, PoolDevice } from './pool.ts';
+import type { PoolMounts } from './pool-mounts.ts';
+import type { DeviceState, Problem } from './pool-state.ts';
+
+/** famfs takes no smaller device (famfs reference 1.1). */
+const minimumDeviceBytes = 4n * 1024n ** 3n;
+
+const firstRetryMs = 2_000;
+const longestRetryMs = 60_000;
+
+interface SeenDevice {
+  readonly device: DaxDevice;
+  poolUuid: string | undefined;
+  problem: Problem | undefined;
+  retry: Retry;
+}
+
+export interface PoolFinderParts {
+  readonly settings: Pick<MounterSettings, 'pools' | 'sysfsRoot' | 'allowDriverSwitch'>;
+  readonly mounts: PoolMounts;
+  readonly listDevices: () => DaxDevice[];
+  readonly makePool: (uuid: string, device: PoolDevice) => Pool;
+  readonly changes: ChangeSignal;
+  readonly log: Logger;
+}
+
+export class PoolFinder {
+  readonly #parts: PoolFinderParts;
+  readonly #devices = new Map<string, SeenDevice>();
+  readonly #pools = new Map<string, Pool>();
+  readonly #retries = new Map<string, Retry>();
+  #hasScanned = false;
+
+  constructor(parts: PoolFinderParts) {
+    this.#parts = parts;
+  }
+
+  /** The first look at all devices is done. */
+  get hasScanned(): boolean {
+    return this.#hasScanned;
+  }
+
+  pool(uuid: string): Pool | undefined {
+    return this.#pools.get(uuid);
+  }
+
+  pools(): Pool[] {
+    return [...this.#pools.values()];
+  }
+
+  devices(): DeviceState[] {
+    return [...this.#devices.values()].map(({ device, poolUuid, problem }) => ({
+      name: device.name,
+      path: device.path,
+      sizeBytes: device.sizeBytes,
+      alignBytes: device.alignBytes,
+      driver: device.driver ?? '',
+      poolUuid,
+      problem,
+    }));
+  }
+
+  /** Takes up the pools that are mounted already: a former mounter's work. */
+  async adopt(): Promise<void> {
+    const devices = this.#parts.listDevices();
+    const found = this.#parts.mounts.mounted(devices);
+    await Promise.all(
+      found.map(async ({ uuid, device }) => {
+        this.#see(device).poolUuid = uuid;
+        await this.#takeUp(uuid, device).bringUp();
+      }),
+    );
+  }
+
+  /** Looks at all devices once: new ones are identified, pools that wait are tried again, those whose device is gone are marked. */
+  async scan(): Promise<void> {
+    const devices = this.#parts.listDevices();
+    this.#forgetGone(new Set(devices.map((device) => device.name)));
+    for (const device of devices) await this.#look(device);
+    if (this.#hasScanned) return;
+    this.#hasScanned = true;
+    this.#parts.changes.raise();
+  }
+
+  close(): void {
+    for (const pool of this.#pools.values()) pool.close();
+  }
+
+  async #look(device: DaxDevice): Promise<void> {
+    const seen = this.#see(device);
+    const pool = this.#poolOn(device.name);
+    if (pool !== undefined) {
+      pool.seenOn(this.#poolDevice(device));
+      this.#retryBringUp(pool);
+      return;
+    }
+    const unsuitable = unsuitability(device, this.#parts.settings.allowDriverSwitch);
+    if (unsuitable !== undefined) {
+      this.#note(seen, undefined, unsuitable);
+      return;
+    }
+    if (seen.retry.isDue()) await this.#identify(seen);
+  }
+
+  async #identify(seen: SeenDevice): Promise<void> {
+    try {
+      const uuid = await this.#parts.mounts.identify(this.#poolDevice(seen.device), seen.device.driver);
+      this.#note(seen, uuid, undefined);
+      seen.retry.reset();
+      this.#serve(uuid, seen);
+    } catch (error) {
+      const { reason, message } = DriverError.from(error);
+      this.#note(seen, undefined, { reason, message });
+      seen.retry.failed();
+    }
+  }
+
+  #serve(uuid: string, seen: SeenDevice): void {
+    const { pools } = this.#parts.settings;
+    if (pools !== undefined && !pools.includes(uuid)) {
+      seen.problem = {
+        reason: 'pool-not-ready',
+        message: `Pool ${uuid} is not among those this node is told to serve (--pools).`,
+      };
+      seen.retry.failed();
+      return;
+    }
+    const known = this.#pools.get(uuid);
+    if (known !== undefined && known.phase !== 'lost' && known.deviceName !== seen.device.name) {
+      seen.problem = {
+        reason: 'device-unsuitable',
+        message: `It carries pool ${uuid}, which is served from ${known.deviceName} already: the same memory seen twice, or a copy of it.`,
+      };
+      seen.retry.failed();
+      return;
+    }
+    void this.#takeUp(uuid, seen.device).bringUp();
+  }
+
+  #takeUp(uuid: string, device: DaxDevice): Pool {
+    const known = this.#pools.get(uuid);
+    if (known !== undefined) {
+      known.seenOn(this.#poolDevice(device));
+      return known;
+    }
+    const pool = this.#parts.makePool(uuid, this.#poolDevice(device));
+    this.#pools.set(uuid, pool);
+    this.#parts.changes.raise();
+    return pool;
+  }
+
+  #retryBringUp(pool: Pool): void {
+    if (pool.phase !== 'found' || pool.problem === undefined) return;
+    const retry = this.#retries.get(pool.uuid) ?? new Retry();
+    this.#retries.set(pool.uuid, retry);
+    if (!retry.isDue()) return;
+    void pool.bringUp().then(() => (pool.phase === 'ready' ? retry.reset() : retry.failed()));
+  }
+
+  #poolOn(deviceName: string): Pool | undefined {
+    return this.pools().find((pool) => pool.deviceName === deviceName && pool.phase !== 'lost');
+  }
+
+  #forgetGone(present: ReadonlySet<string>): void {
+    for (const name of this.#devices.keys()) {
+      if (present.has(name)) continue;
+      this.#devices.delete(name);
+      this.#poolOn(name)?.lose();
+      this.#parts.changes.raise();
+    }
+  }
+
+  #see(device: DaxDevice): SeenDevice {
+    const known = this.#devices.get(device.name);
+    const isSame =
+      known !== undefined &&
+      known.device.sizeBytes === device.sizeBytes &&
+      known.device.driver === device.driver;
+    if (isSame) return known;
+    const seen = { device, poolUuid: known?.poolUuid, problem: undefined, retry: new Retry() };
+    this.#devices.set(device.name, seen);
+    this.#parts.changes.raise();
+    return seen;
+  }
+
+  #note(seen: SeenDevice, poolUuid: string | undefined, problem: Problem | undefined): void {
+    const isNews = seen.poolUuid !== poolUuid || seen.problem?.message !== problem?.message;
+    seen.poolUuid = poolUuid;
+    seen.problem = problem;
+    if (!isNews) return;
+    const fields = {
+      device: seen.device.name,
+      pool: poolUuid ?? '',
+      reason: problem?.reason ?? '',
+      problem: problem?.message ?? '',
+    };
+    this.#parts.log.info('device looked at', fields);
+    this.#parts.changes.raise();
+  }
+
+  #poolDevice(device: DaxDevice): PoolDevice {
+    const sysfs = path.join(this.#parts.settings.sysfsRoot, 'bus/dax/devices', device.name);
+    return {
+      name: device.name,
+      path: device.path,
+      simulated: isSimulated(sysfs),
+      physical:
+        device.resource === undefined ? undefined : { start: device.resource, sizeBytes: device.sizeBytes },
+    };
+  }
+}
+
+/** The simulator keeps its devices below devices/simulated, so that nobody takes its figures for those of shared memory. */
+function isSimulated(sysfsDevice: string): boolean {
+  try {
+    return path.basename(path.dirname(realpathSync(sysfsDevice))) === 'simulated';
+  } catch {
+    return false;
+  }
+}
+
+/** Why famfs cannot use a device as it is. */
+function unsuitability(device: DaxDevice, allowDriverSwitch: boolean): Problem | undefined {
+  const refuse = (message: string): Problem => ({ reason: 'device-unsuitable', message });
+  if (device.driver === 'kmem')
+    return refuse(`${device.name} serves as ordinary memory of this node (kmem); famfs cannot use it.`);
+  if (device.sizeBytes < minimumDeviceBytes)
+    return refuse(`${device.name} has ${device.sizeBytes} bytes; famfs needs at least 4 GiB.`);
+  if (device.driver === undefined && !allowDriverSwitch) {
+    return refuse(
+      `${device.name} has no driver bound. Bind fsdev_dax, or allow the mounter to do it with --allow-driver-switch.`,
+    );
+  }
+  return undefined;
+}
+
+/** When to try again what failed: doubling pauses up to a minute. */
+class Retry {
+  #dueAtMs = 0;
+  #pauseMs = firstRetryMs;
+
+  isDue(): boolean {
+    return Date.now() >= this.#dueAtMs;
+  }
+
+  failed(): void {
+    this.#dueAtMs = Date.now() + this.#pauseMs;
+    this.#pauseMs = Math.min(this.#pauseMs * 2, longestRetryMs);
+  }
+
+  reset(): void {
+    this.#dueAtMs = 0;
+    this.#pauseMs = firstRetryMs;
+  }
+}

@@ -1,0 +1,55 @@
+// What the mounter knows of devices and pools, as plain data for whoever watches.
+import type { Reason } from '../errors.ts';
+
+export type Mode = 'standalone' | 'fuse';
+export type Role = 'master' | 'client';
+export type PoolPhase = 'found' | 'mounting' | 'ready' | 'unhealthy' | 'lost';
+
+/** Why something does not work, for a person and for a program. */
+export interface Problem {
+  readonly reason: Reason;
+  readonly message: string;
+}
+
+export interface DeviceState {
+  readonly name: string;
+  readonly path: string;
+  readonly sizeBytes: bigint;
+  readonly alignBytes: bigint;
+  readonly driver: string;
+  readonly poolUuid: string | undefined;
+  readonly problem: Problem | undefined;
+}
+
+export interface PoolState {
+  readonly uuid: string;
+  readonly device: string;
+  readonly phase: PoolPhase;
+  readonly problem: Problem | undefined;
+  readonly role: Role | undefined;
+  readonly mode: Mode | undefined;
+  readonly mountPath: string;
+  readonly sizeBytes: bigint;
+  readonly freeBytes: bigint;
+  readonly longestFreeRunBytes: bigint;
+  readonly logEntriesTotal: number;
+  readonly logEntriesUsed: number;
+  readonly logEntriesReplayed: number;
+  readonly binds: number;
+  readonly simulated: boolean;
+  readonly healthyAtMs: number;
+}
+
+export interface NodeState {
+  readonly revision: bigint;
+  readonly settled: boolean;
+  readonly systemUuid: string;
+  readonly mode: Mode | undefined;
+  readonly launcher: string;
+  readonly famfsLocation: string;
+  readonly kernelRelease: string;
+  readonly allowWrites: string;
+  readonly problems: readonly Problem[];
+  readonly devices: readonly DeviceState[];
+  readonly pools: readonly PoolState[];
+}

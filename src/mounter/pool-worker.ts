@@ -1,0 +1,34 @@
+// The mounter's typed handle on a pool's worker process.
+import type { PoolVerb, PoolVerbs } from './pool-verbs.ts';
+import { type StartWorker, SupervisedWorker } from './supervised-worker.ts';
+
+export class PoolWorker {
+  readonly #worker: SupervisedWorker;
+  readonly #timeoutMs: number;
+
+  /** @param timeoutMs how long a single system call on the mount may take before the mount counts as hung */
+  constructor(start: StartWorker, poolUuid: string, timeoutMs: number) {
+    this.#worker = new SupervisedWorker(start, `The mount of pool ${poolUuid} does not answer`);
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get isStuck(): boolean {
+    return this.#worker.isStuck;
+  }
+
+  /** @throws DriverError as the verb's docstring says, `pool-hung` when no answer comes in time */
+  async request<V extends PoolVerb>(
+    verb: V,
+    request: PoolVerbs[V]['request'],
+  ): Promise<PoolVerbs[V]['response']> {
+    return (await this.#worker.request({ verb, request }, this.#timeoutMs)) as PoolVerbs[V]['response'];
+  }
+
+  restart(): void {
+    this.#worker.restart();
+  }
+
+  close(): void {
+    this.#worker.close();
+  }
+}

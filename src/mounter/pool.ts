@@ -1,0 +1,341 @@
+// One pool on this node: mounted once, watched, replayed, and bound from. Holds the pool's phase and problem; what touches
+// the pool's mount happens in its worker process, what runs famfs commands goes through its queue.
+import { DriverError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { BindRegistry } from './bind-registry.ts';
+import { abortable, type CommandQueue } from './command-queue.ts';
+import type { MountedBy, PoolMounts } from './pool-mounts.ts';
+import type { Mode, PoolPhase, PoolState, Problem, Role } from './pool-state.ts';
+import type { BindOrder, LogSummary, MappingEvidence, PathContents, PhysicalRange } from './pool-verbs.ts';
+import type { PoolWorker } from './pool-worker.ts';
+
+/** A device of this node as a pool needs it. */
+export interface PoolDevice {
+  readonly name: string;
+  readonly path: string;
+  readonly simulated: boolean;
+  readonly physical: PhysicalRange | undefined;
+}
+
+/** What a pool works with. */
+export interface PoolParts {
+  readonly mounts: PoolMounts;
+  readonly worker: PoolWorker;
+  readonly queue: CommandQueue;
+  readonly registry: BindRegistry;
+  readonly log: Logger;
+  readonly replayIntervalMs: number;
+  /** Called after every change of the state. */
+  readonly onChange: () => void;
+}
+
+/** Problems that end with the mount: it must be taken down and made again. */
+const needsNewMount: ReadonlySet<string> = new Set([
+  'pool-dead',
+  'pool-memory-failed',
+  'pool-reformatted',
+  'pool-not-ready',
+]);
+
+/** Failures of a call that say something about the pool and not about the call. */
+const poolFailures: ReadonlySet<string> = new Set([...needsNewMount, 'pool-hung', 'superblock-refused']);
+
+export class Pool {
+  readonly uuid: string;
+  readonly mountPath: string;
+  readonly #parts: PoolParts;
+  #device: PoolDevice;
+  #phase: PoolPhase = 'found';
+  #problem: Problem | undefined;
+  #logProblem: Problem | undefined;
+  #mount: MountedBy | undefined;
+  #summary: LogSummary | undefined;
+  #replayed = 0;
+  #replayedAtMs = 0;
+  #healthyAtMs = 0;
+  #bringUp: Promise<void> | undefined;
+  #replay: Promise<void> | undefined;
+
+  constructor(uuid: string, device: PoolDevice, parts: PoolParts) {
+    this.uuid = uuid;
+    this.#device = device;
+    this.#parts = parts;
+    this.mountPath = parts.mounts.pathOf(uuid);
+  }
+
+  get phase(): PoolPhase {
+    return this.#phase;
+  }
+
+  get deviceName(): string {
+    return this.#device.name;
+  }
+
+  get problem(): Problem | undefined {
+    return this.#problem ?? this.#logProblem;
+  }
+
+  get mode(): Mode | undefined {
+    return this.#mount?.mode;
+  }
+
+  /** What a watcher sees. */
+  state(): PoolState {
+    return {
+      uuid: this.uuid,
+      device: this.#device.name,
+      phase: this.#phase,
+      problem: this.problem,
+      role: this.#role(),
+      mode: this.#mount?.mode,
+      mountPath: this.mountPath,
+      sizeBytes: this.#summary?.sizeBytes ?? 0n,
+      freeBytes: this.#summary?.freeBytes ?? 0n,
+      longestFreeRunBytes: this.#summary?.longestFreeRunBytes ?? 0n,
+      logEntriesTotal: this.#summary?.entriesTotal ?? 0,
+      logEntriesUsed: this.#summary?.entriesUsed ?? 0,
+      logEntriesReplayed: this.#replayed,
+      binds: this.#parts.registry.countOfPool(this.uuid),
+      simulated: this.#device.simulated,
+      healthyAtMs: this.#healthyAtMs,
+    };
+  }
+
+  /** Finds the pool's mount, or makes it. Many callers, one piece of work; nobody's cancel stops it. */
+  bringUp(): Promise<void> {
+    this.#bringUp ??= this.#doBringUp().finally(() => {
+      this.#bringUp = undefined;
+    });
+    return this.#bringUp;
+  }
+
+  /**
+   * Binds a path to a target. Waits for a mount in progress, and replays when the path is not there yet.
+   * @throws DriverError — the pool's problem, or what the worker says of path and target
+   */
+  async bind(order: BindOrder, signal: AbortSignal): Promise<{ alreadyBound: boolean; mountId: bigint }> {
+    return this.#withReplay(signal, () => this.#parts.worker.request('bind', order));
+  }
+
+  /** What a path holds, out of the log. */
+  async contents(path: string, signal: AbortSignal): Promise<PathContents> {
+    return this.#withReplay(signal, () => this.#parts.worker.request('contents', { path }));
+  }
+
+  /** Reads the pool's identity now, and checks that the path is shown as logged. */
+  async check(path: string): Promise<void> {
+    await this.#observed(() => this.#parts.worker.request('probe', {}));
+    if (path !== '') await this.#observed(() => this.#parts.worker.request('verify', { path }));
+  }
+
+  async inspectMapping(path: string, signal: AbortSignal): Promise<MappingEvidence> {
+    const { simulated, physical } = this.#device;
+    return this.#withReplay(signal, () =>
+      this.#parts.worker.request('inspectMapping', { path, simulated, physical }),
+    );
+  }
+
+  /** @throws DriverError `writes-refused` unless a writer here cannot stop the pool for everybody */
+  async requireSafeWrites(signal: AbortSignal): Promise<void> {
+    await this.#ready(signal);
+    if ((await this.#observed(() => this.#parts.worker.request('operationPolicy', {}))) === 'protected')
+      return;
+    throw new DriverError(
+      'writes-refused',
+      `Pool ${this.uuid} is not published writable on this node: with --allow-writes=safe that needs standalone mode with the operation policy of 2026, because elsewhere a pod's truncate takes the pool down for the whole node. Publish it read-only, or set --allow-writes=unsafe if all pods here are trusted.`,
+    );
+  }
+
+  /** Called at every health interval: is the mount alive, is it the same file system, did the log move? */
+  async tick(): Promise<void> {
+    if (this.#bringUp !== undefined) return;
+    if (this.#phase === 'found' || this.#phase === 'lost') return;
+    try {
+      await this.#parts.worker.request('probe', {});
+    } catch (error) {
+      this.#fail(error);
+      if (needsNewMount.has(this.#problem?.reason ?? '')) await this.#recover();
+      return;
+    }
+    this.#healthyAtMs = Date.now();
+    if (this.#phase === 'unhealthy') this.#recovered();
+    await this.#replayIfMoved();
+  }
+
+  /** The device of the pool is not on this node any more. */
+  lose(): void {
+    if (this.#phase !== 'found') return;
+    this.#set('lost', {
+      reason: 'device-unsuitable',
+      message: `Device ${this.#device.name} of pool ${this.uuid} is gone from this node.`,
+    });
+  }
+
+  /** The pool is seen on a device (again). */
+  seenOn(device: PoolDevice): void {
+    this.#device = device;
+    if (this.#phase === 'lost') this.#set('found', undefined);
+  }
+
+  close(): void {
+    this.#parts.worker.close();
+  }
+
+  async #withReplay<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    await this.#ready(signal);
+    try {
+      return await this.#observed(work);
+    } catch (error) {
+      if (
+        !(error instanceof DriverError) ||
+        (error.reason !== 'path-not-found' && error.reason !== 'path-not-visible')
+      )
+        throw error;
+      await abortable(this.#replayNow(), signal);
+      return this.#observed(work);
+    }
+  }
+
+  async #ready(signal: AbortSignal): Promise<void> {
+    if (this.#bringUp !== undefined) await abortable(this.#bringUp, signal);
+    if (this.#phase === 'ready') return;
+    const problem = this.#problem;
+    if (problem !== undefined) throw new DriverError(problem.reason, problem.message);
+    throw new DriverError('pool-not-ready', `Pool ${this.uuid} is on this node but not mounted yet.`);
+  }
+
+  /** Runs a request to the worker; a failure that is the pool's own changes its state at once. */
+  async #observed<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof DriverError && poolFailures.has(error.reason)) this.#fail(error);
+      throw error;
+    }
+  }
+
+  async #doBringUp(): Promise<void> {
+    this.#set('mounting', undefined);
+    try {
+      this.#mount = await this.#parts.mounts.adoptOrMount(this.uuid, this.#device, this.#parts.worker);
+      await this.#parts.queue.run((lockFd) => this.#replayLocked(lockFd, true));
+      this.#healthyAtMs = Date.now();
+      this.#set('ready', undefined);
+      this.#parts.log.info('pool ready', {
+        pool: this.uuid,
+        device: this.#device.name,
+        mountPath: this.mountPath,
+        mode: this.#mount.mode,
+        adopted: this.#mount.adopted,
+        role: this.#role() ?? 'unknown',
+      });
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #replayIfMoved(): Promise<void> {
+    const isDue = Date.now() - this.#replayedAtMs > this.#parts.replayIntervalMs;
+    try {
+      await this.#parts.queue.tryRun(async (lockFd) => {
+        if (isDue || (await this.#parts.worker.request('logMoved', {})))
+          await this.#replayLocked(lockFd, isDue);
+      });
+    } catch (error) {
+      this.#noteReplayFailure(error);
+    }
+  }
+
+  #replayNow(): Promise<void> {
+    this.#replay ??= this.#parts.queue
+      .run((lockFd) => this.#replayLocked(lockFd, true))
+      .catch((error: unknown) => {
+        this.#noteReplayFailure(error);
+        throw error;
+      })
+      .finally(() => {
+        this.#replay = undefined;
+      });
+    return this.#replay;
+  }
+
+  /**
+   * Identity, then validation, then famfs's own replay, then validation of what came in between: famfs checks only CRCs,
+   * so nothing is replayed that has not been read and found good here first (design 5).
+   */
+  async #replayLocked(lockFd: number, force: boolean): Promise<void> {
+    const { worker, mounts } = this.#parts;
+    await worker.request('probe', {});
+    let summary = await worker.request('refreshLog', {});
+    if (force || summary.entriesUsed !== this.#replayed) {
+      await mounts.replay(this.uuid, lockFd);
+      this.#replayed = summary.entriesUsed;
+      summary = await worker.request('refreshLog', {});
+    }
+    this.#replayedAtMs = Date.now();
+    this.#summary = summary;
+    this.#logProblem = undefined;
+    this.#parts.onChange();
+  }
+
+  #noteReplayFailure(error: unknown): void {
+    const { reason, message } = DriverError.from(error);
+    if (poolFailures.has(reason)) {
+      this.#fail(error);
+      return;
+    }
+    if (reason === 'pool-busy') return;
+    if (this.#logProblem?.message !== message)
+      this.#parts.log.warn('replay failed', { pool: this.uuid, reason, problem: message });
+    this.#logProblem = { reason, message };
+    this.#parts.onChange();
+  }
+
+  #fail(error: unknown): void {
+    const { reason, message } = DriverError.from(error);
+    const isNews = this.#problem?.reason !== reason || this.#problem.message !== message;
+    this.#set(this.#mount === undefined ? 'found' : 'unhealthy', { reason, message });
+    if (isNews)
+      this.#parts.log.warn('pool not usable', {
+        pool: this.uuid,
+        device: this.#device.name,
+        reason,
+        problem: message,
+      });
+  }
+
+  #recovered(): void {
+    this.#set('ready', undefined);
+    this.#parts.log.info('pool usable again', { pool: this.uuid });
+  }
+
+  /** Takes a mount down that serves nothing any more, once nothing on the machine uses it, and makes a new one. */
+  async #recover(): Promise<void> {
+    const mount = this.#mount;
+    if (mount === undefined) return;
+    const users = this.#parts.registry.ofPool(this.uuid);
+    if (users.length > 0) return;
+    try {
+      await this.#parts.mounts.takeDown(this.uuid, mount);
+    } catch (error) {
+      const { reason, message } = DriverError.from(error);
+      this.#parts.log.debug('pool cannot be recovered yet', { pool: this.uuid, reason, problem: message });
+      return;
+    }
+    const wasReformatted = this.#problem?.reason === 'pool-reformatted';
+    this.#mount = undefined;
+    this.#parts.worker.restart();
+    if (wasReformatted) this.#set('lost', this.#problem);
+    else await this.bringUp();
+  }
+
+  #role(): Role | undefined {
+    return this.#mount === undefined ? undefined : this.#parts.mounts.roleIn(this.#mount.systemUuid);
+  }
+
+  #set(phase: PoolPhase, problem: Problem | undefined): void {
+    this.#phase = phase;
+    this.#problem = problem;
+    this.#parts.onChange();
+  }
+}

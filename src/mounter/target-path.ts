@@ -1,0 +1,74 @@
+// Finds the place of a target below the roots the node allows, without ever following a link or leaving a root.
+// Used in worker processes only: a directory walk can block.
+import { closeSync } from 'node:fs';
+import path from 'node:path';
+import { DriverError } from '../errors.ts';
+import { openPath, openPathBeneath } from '../linux/file-descriptor.ts';
+import { SyscallError } from '../linux/syscall-error.ts';
+
+/** The directory a target stands in, held open, and the target's name in it. */
+export interface TargetPlace {
+  readonly parentFd: number;
+  readonly leaf: string;
+}
+
+/**
+ * Splits a target path into the allowed root it lies below and the rest.
+ * @throws DriverError `invalid-argument` for a path that is not absolute and plain, `outside-allowed-root` otherwise
+ */
+export function targetBelowRoot(
+  target: string,
+  allowedRoots: readonly string[],
+): { root: string; relative: string } {
+  if (
+    !path.isAbsolute(target) ||
+    target.includes('\0') ||
+    path.normalize(target) !== target ||
+    target.endsWith('/')
+  ) {
+    throw new DriverError(
+      'invalid-argument',
+      `The target path ${JSON.stringify(target)} is not a plain absolute path.`,
+    );
+  }
+  const root = allowedRoots.find((candidate) =>
+    target.startsWith(candidate.endsWith('/') ? candidate : `${candidate}/`),
+  );
+  if (root === undefined) {
+    throw new DriverError(
+      'outside-allowed-root',
+      `The target path ${target} is not below ${allowedRoots.join(' or ')}; the mounter publishes nowhere else. If kubelet keeps its directory elsewhere, set --kubelet-dir.`,
+    );
+  }
+  return { root, relative: path.relative(root, target) };
+}
+
+/**
+ * Opens the directory that a target stands in. Links, `..` and magic links below the root are refused by the kernel.
+ * @returns undefined when that directory does not exist
+ * @throws DriverError `target-unusable` when the way there is not made of plain directories
+ */
+export function openTargetPlace(target: string, allowedRoots: readonly string[]): TargetPlace | undefined {
+  const { root, relative } = targetBelowRoot(target, allowedRoots);
+  const rootFd = openPath(root);
+  try {
+    const parent = path.dirname(relative);
+    const parentFd = openPathBeneath(rootFd, parent, { directory: true });
+    return { parentFd, leaf: path.basename(relative) };
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    if (error.code === 'ENOENT') return undefined;
+    throw new DriverError(
+      'target-unusable',
+      `The directory of the target ${target} cannot be reached below ${root} by plain directories (${error.code}).`,
+      { cause: error },
+    );
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+/** A name below an open directory, as a path that no rename or link on the way can turn elsewhere. */
+export function nameBelow(directoryFd: number, name: string): string {
+  return `/proc/self/fd/${directoryFd}/${name}`;
+}

@@ -1,0 +1,104 @@
+// Takes a target away: unmount everything stacked on it, verify with the kernel, remove the directory. Never a recursive
+// delete. Used in worker processes only.
+import { closeSync, rmdirSync } from 'node:fs';
+import { DriverError } from '../errors.ts';
+import { listmount, statmount } from '../linux/mount-id.ts';
+import { unmountBelow } from '../linux/mounts.ts';
+import { SyscallError } from '../linux/syscall-error.ts';
+import type { BindRecords } from './bind-record.ts';
+import { lookAtTarget } from './target.ts';
+import { nameBelow, openTargetPlace, type TargetPlace } from './target-path.ts';
+
+/** How many mounts stacked on one target are taken off before it is called hopeless. */
+const stackLimit = 10_000;
+
+/**
+ * Unmounts whatever is mounted at the target and removes the directory. A target, or a directory above it, that is gone
+ * is success; so is one that is not a directory, which nothing of ours can be mounted on and which is left alone.
+ * @returns whether something was mounted there, and the mount ids that are gone now
+ * @throws DriverError `not-published` when the target holds another volume than `volumeId`, `target-busy`,
+ *   `target-unusable` when the directory is not empty
+ */
+export function unbindTarget(
+  target: string,
+  volumeId: string,
+  allowedRoots: readonly string[],
+  records: BindRecords,
+): { wasBound: boolean; mountIds: bigint[] } {
+  const place = openTargetPlace(target, allowedRoots);
+  if (place === undefined) return { wasBound: false, mountIds: [] };
+  try {
+    refuseOtherVolume(place, target, volumeId, records);
+    const mountIds = unmountAll(place, records);
+    const state = lookAtTarget(place);
+    if (state.kind === 'mount') {
+      throw new DriverError(
+        'target-busy',
+        `The target ${target} is still a mount point after unmounting it.`,
+      );
+    }
+    if (state.kind === 'directory') removeDirectory(place, target);
+    return { wasBound: mountIds.length > 0, mountIds };
+  } finally {
+    closeSync(place.parentFd);
+  }
+}
+
+function refuseOtherVolume(place: TargetPlace, target: string, volumeId: string, records: BindRecords): void {
+  if (volumeId === '') return;
+  const state = lookAtTarget(place);
+  if (state.kind !== 'mount') return;
+  const record = records.read(state.mount.mountId);
+  if (record === undefined || record.volumeId === '' || record.volumeId === volumeId) return;
+  throw new DriverError(
+    'not-published',
+    `The target ${target} holds volume ${record.volumeId}, not ${volumeId}; it is left alone.`,
+  );
+}
+
+/** Unmounts every mount stacked at a place, with the binds of single files inside. Returns the ids that are gone. */
+export function unmountAll(place: TargetPlace, records: BindRecords): bigint[] {
+  const gone: bigint[] = [];
+  for (let depth = 0; depth < stackLimit; depth++) {
+    const state = lookAtTarget(place);
+    if (state.kind !== 'mount') return gone;
+    const { mountId } = state.mount;
+    const hasChildren = listmount(mountId).length > 0;
+    unmountOnce(place, hasChildren);
+    if (statmount(mountId) !== undefined && isStillThere(place, mountId)) {
+      throw new DriverError('target-busy', 'The mount at the target did not go away when it was unmounted.');
+    }
+    records.remove(mountId);
+    gone.push(mountId);
+  }
+  throw new DriverError('target-busy', `More than ${stackLimit} mounts are stacked on the target.`);
+}
+
+function isStillThere(place: TargetPlace, mountId: bigint): boolean {
+  const state = lookAtTarget(place);
+  return state.kind === 'mount' && state.mount.mountId === mountId;
+}
+
+/** One mount off the stack. A busy one (or one with binds inside) is detached: whoever holds it keeps it alive, the target is free. */
+function unmountOnce(place: TargetPlace, detach: boolean): void {
+  try {
+    unmountBelow(place.parentFd, place.leaf, { detach });
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== 'EBUSY') throw error;
+    unmountBelow(place.parentFd, place.leaf, { detach: true });
+  }
+}
+
+function removeDirectory(place: TargetPlace, target: string): void {
+  try {
+    rmdirSync(nameBelow(place.parentFd, place.leaf));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT') return;
+    throw new DriverError(
+      'target-unusable',
+      `The target ${target} is unmounted but its directory cannot be removed (${String(code)}); what is in it was not put there by this driver and is not deleted.`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,207 @@
+// Composition root of the mounter: reads the configuration, builds the parts, serves until told to stop.
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { readConfig } from '../config/options.ts';
+import { type MounterConfig, mounterRole } from '../config.ts';
+import { DriverError } from '../errors.ts';
+import type { CommandLocation } from '../famfs/command-location.ts';
+import { FamfsCommands } from '../famfs/famfs-commands.ts';
+import { listDaxDevices } from '../linux/dax-devices.ts';
+import { leaveNetwork } from '../linux/network-namespace.ts';
+import { WorkerProcess } from '../linux/worker-process.ts';
+import { BindRecords } from '../mounter/bind-record.ts';
+import { BindRegistry } from '../mounter/bind-registry.ts';
+import { ChangeSignal } from '../mounter/change-signal.ts';
+import { CommandQueue } from '../mounter/command-queue.ts';
+import { chooseLauncher, type Launcher, writableHierarchies } from '../mounter/launcher.ts';
+import { Mounter } from '../mounter/mounter.ts';
+import type { MounterSettings } from '../mounter/mounter-settings.ts';
+import { chooseMode, kernelFileSystems, readNodeFacts } from '../mounter/node-facts.ts';
+import { Pool } from '../mounter/pool.ts';
+import { PoolFinder } from '../mounter/pool-finder.ts';
+import { PoolMounts } from '../mounter/pool-mounts.ts';
+import type { Mode } from '../mounter/pool-state.ts';
+import { PoolWorker } from '../mounter/pool-worker.ts';
+import { mounterHandlers, mounterService } from '../mounter/service.ts';
+import { SupervisedWorker } from '../mounter/supervised-worker.ts';
+import { switchDebugBySignal } from '../observe/debug-signal.ts';
+import { startHttpServer } from '../observe/http-server.ts';
+import { createLogger, type Logger } from '../observe/logger.ts';
+import { Metrics } from '../observe/metrics.ts';
+import { RpcServer } from '../rpc/server.ts';
+import { driverVersion } from '../version.ts';
+import type { WorkerOrder } from './mounter-worker.ts';
+
+/** Runs the mounter until SIGTERM or SIGINT. Mounts, binds and daemons outlive it. */
+export async function runMounter(argv: readonly string[]): Promise<void> {
+  const config = readConfig(mounterRole, argv, process.env);
+  const logger = createLogger({
+    level: config.logLevel,
+    format: config.logFormat,
+    fields: { role: 'mounter' },
+  });
+  switchDebugBySignal(logger);
+  const metrics = new Metrics({ role: 'mounter', version: driverVersion });
+  const mounter = buildMounter(config, logger);
+  const http =
+    config.metricsAddress &&
+    (await startHttpServer({ ...config.metricsAddress, metrics, logger, ...checksOf(mounter) }));
+  leaveNetworkIfAllowed(logger);
+  const server = new RpcServer({
+    name: 'mounter',
+    logger,
+    metrics,
+    sendReason: true,
+    quietMethods: ['GetState', 'WatchState'],
+  });
+  server.addService(mounterService, mounterHandlers(mounter));
+  await server.listen(config.socket);
+  await mounter.start();
+  logger.info('mounter started', { version: driverVersion });
+  await stopSignal();
+  logger.info('mounter stopping');
+  await server.drain(config.drainTimeoutMs);
+  await mounter.close();
+  await http?.close();
+  process.exit(0);
+}
+
+/** All parts of the mounter, wired. */
+function buildMounter(config: MounterConfig, log: Logger): Mounter {
+  const settings = settingsOf(config);
+  for (const folder of [settings.poolDir, settings.shadowDir, settings.lockDir])
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const location: CommandLocation =
+    config.famfsLocation === 'host' ? { kind: 'host', hostPid: config.hostPid } : { kind: 'image' };
+  const mode = chooseMode(settings.mode, kernelFileSystems());
+  const launcher = launcherOf(config, location);
+  const records = new BindRecords(settings.recordDir);
+  const registry = new BindRegistry(records);
+  const changes = new ChangeSignal();
+  const workerOf = poolWorkers(settings);
+  const mounts = new PoolMounts({
+    settings,
+    mode,
+    location,
+    launcher,
+    commands: famfsCommands(config, mode, location, log),
+    machineQueue: new CommandQueue(path.join(settings.lockDir, 'machine')),
+    startWorker: workerOf,
+    log,
+  });
+  const finder = new PoolFinder({
+    settings,
+    mounts,
+    changes,
+    log,
+    listDevices: () => listDaxDevices(settings.sysfsRoot, settings.devRoot),
+    makePool: (uuid, device) =>
+      new Pool(uuid, device, {
+        mounts,
+        registry,
+        log,
+        worker: workerOf(uuid, mounts.pathOf(uuid)),
+        queue: new CommandQueue(path.join(settings.lockDir, `pool-${uuid}`)),
+        replayIntervalMs: settings.replayIntervalMs,
+        onChange: () => changes.raise(),
+      }),
+  });
+  const facts = readNodeFacts({
+    mode,
+    launcher: launcher.name,
+    famfsLocation: config.famfsLocation,
+    visibleBinDir: config.famfsLocation === 'image' ? config.famfsBinDir : undefined,
+    systemUuidPath: settings.systemUuidPath,
+  });
+  const targetWorker = new SupervisedWorker(
+    () =>
+      startWorker({
+        kind: 'target',
+        allowedRoots: settings.kubeletDirs,
+        recordDirectory: settings.recordDir,
+      }),
+    'The mount at the target does not let itself be taken away',
+  );
+  return new Mounter({ settings, facts, finder, registry, targetWorker, changes, log });
+}
+
+function settingsOf(config: MounterConfig): MounterSettings {
+  const { pools, stateDir, ...rest } = config;
+  return { ...rest, recordDir: stateDir, pools: pools === 'all' ? undefined : pools };
+}
+
+function famfsCommands(
+  config: MounterConfig,
+  mode: Mode,
+  location: CommandLocation,
+  log: Logger,
+): FamfsCommands {
+  return new FamfsCommands({
+    mode,
+    location,
+    ...(config.famfsBinDir === undefined ? {} : { famfsBinDir: config.famfsBinDir }),
+    onFinished: ({ request, outcome, result }) => {
+      const failure =
+        outcome.kind === 'failed' ? { reason: outcome.error.reason, problem: outcome.error.message } : {};
+      const durationMs = Math.round(result?.durationMs ?? 0);
+      log[outcome.kind === 'failed' ? 'info' : 'debug']('famfs command finished', {
+        command: request.name,
+        outcome: outcome.kind,
+        durationMs,
+        ...failure,
+      });
+    },
+  });
+}
+
+function launcherOf(config: MounterConfig, location: CommandLocation): Launcher {
+  const hostRoot = location.kind === 'host' ? `/proc/${location.hostPid}/root` : '';
+  return chooseLauncher(
+    config.launcher,
+    location,
+    existsSync(`${hostRoot}/run/systemd/system`),
+    writableHierarchies(config.hostPid),
+  );
+}
+
+function poolWorkers(settings: MounterSettings): (poolUuid: string, mountPath: string) => PoolWorker {
+  return (poolUuid, mountPath) => {
+    const order: WorkerOrder = {
+      kind: 'pool',
+      poolUuid,
+      mountPath,
+      allowedRoots: settings.kubeletDirs,
+      recordDirectory: settings.recordDir,
+    };
+    return new PoolWorker(() => startWorker(order), poolUuid, settings.probeTimeoutMs);
+  };
+}
+
+/** Starts this very program again, as a worker. */
+function startWorker(order: WorkerOrder): WorkerProcess {
+  const program = process.argv[1];
+  if (program === undefined) throw new DriverError('internal', 'The program does not know its own path.');
+  const argv = [process.execPath, ...process.execArgv, program, 'mounter-worker', JSON.stringify(order)];
+  return new WorkerProcess(argv, { PATH: process.env.PATH ?? '' });
+}
+
+function checksOf(mounter: Mounter) {
+  return {
+    healthy: () => [],
+    ready: () => mounter.state().problems.map(({ message }) => message),
+  };
+}
+
+function leaveNetworkIfAllowed(logger: Logger): void {
+  try {
+    leaveNetwork();
+  } catch (error) {
+    logger.warn('the mounter stays in its network namespace', { error });
+  }
+}
+
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+}
