@@ -57,8 +57,6 @@ export interface RunOptions {
 export interface MountRunOptions extends RunOptions {
   /** starts the command in place of runCommand, so that its daemon lives in a cgroup or unit of its own */
   readonly launch?: CommandLauncher;
-  /** told the process id before the program can have done much, to move it into such a cgroup */
-  readonly onSpawn?: (pid: number) => void;
 }
 
 /** Runs a command to its end with these options; their `onSpawn` is to be called, or the lock is not kept. */
@@ -192,13 +190,12 @@ export class FamfsCommands {
   }
 
   async #execute(command: LocatedCommand, request: FamfsRequest, options: MountRunOptions): Promise<Ran> {
-    const { signal, lockFd, onSpawn, launch = runHere } = options;
+    const { signal, lockFd, launch = runHere } = options;
     const base: CommandOptions = {
       env: { FAMFS_MODE: modeEnvironment[this.#options.mode] },
       umask: 0,
       timeoutMs: this.#timeoutMs(request, options.timeoutMs),
       maxOutputBytes,
-      ...(onSpawn === undefined ? {} : { onSpawn }),
       ...(signal === undefined || finishesOnceBegun(request) ? {} : { signal }),
     };
     const run = (all: CommandOptions): Promise<CommandResult> => launch(command, all);
