@@ -1,12 +1,8 @@
 // The log of a process: constant messages with data in fields, as JSON or as text, always on stderr. Knows
 // nothing of what it logs, except that errors and bigints have to survive the trip.
 import winston from 'winston';
-
-export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
-export type LogLevel = (typeof logLevels)[number];
-
-export const logFormats = ['json', 'text'] as const;
-export type LogFormat = (typeof logFormats)[number];
+import { type LogFormat, type LogLevel, logLevels } from './log-levels.ts';
+import { serialiseError } from './serialise-error.ts';
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -99,23 +95,6 @@ function serialisable(fields: LogFields | undefined): LogFields {
     result[name] = value instanceof Error ? serialiseError(value) : value;
   }
   return result;
-}
-
-/** An error as plain data: name, message, reason and details when it has them, stack, and its causes likewise. */
-export function serialiseError(error: unknown, depth = 0): unknown {
-  if (!(error instanceof Error)) return typeof error === 'bigint' ? String(error) : error;
-  const result: Record<string, unknown> = { name: error.name, message: error.message };
-  const { reason, code, details } = error as { reason?: unknown; code?: unknown; details?: unknown };
-  if (reason !== undefined) result.reason = reason;
-  if (code !== undefined) result.code = code;
-  if (isFilledObject(details)) result.details = details;
-  result.stack = error.stack;
-  if (error.cause !== undefined && depth < 5) result.cause = serialiseError(error.cause, depth + 1);
-  return result;
-}
-
-function isFilledObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && Object.keys(value).length > 0;
 }
 
 function jsonValue(_key: string, value: unknown): unknown {

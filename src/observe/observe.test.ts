@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { DriverError } from '../errors.ts';
 import { switchDebugBySignal } from './debug-signal.ts';
 import { startHttpServer } from './http-server.ts';
-import { createLogger, type LogFormat, type LogLevel, type ProcessLogger, silentLogger } from './logger.ts';
+import type { LogFormat, LogLevel } from './log-levels.ts';
+import { createLogger, type ProcessLogger, silentLogger } from './logger.ts';
 import { Metrics } from './metrics.ts';
 
 function loggerInto(
