@@ -12,6 +12,8 @@ export interface DetachedOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Where stdout and stderr go, appended. A pipe would end the process when this one is gone. */
   readonly logPath: string;
+  /** Open descriptors of this process that become descriptors 4, 5, … of the new one. */
+  readonly inheritFds?: readonly number[];
   /** Whether the line says that the process is ready. One that is not is expected to end, and is waited for. */
   readonly isReady: (line: string) => boolean;
 }
@@ -24,7 +26,7 @@ export interface DetachedStart {
 
 /**
  * Starts a process in a session of its own, with `/` as its directory, that survives this one. It is ready when it
- * has written a line to its descriptor 3; nothing else of this process is inherited.
+ * has written a line to its descriptor 3; of this process's descriptors it inherits those that are named.
  * @throws Error of `spawn` when the program cannot be started
  */
 export async function startDetached(options: DetachedOptions): Promise<DetachedStart> {
@@ -36,7 +38,7 @@ export async function startDetached(options: DetachedOptions): Promise<DetachedS
     env: { ...options.env },
     cwd: '/',
     detached: true,
-    stdio: ['ignore', log, log, 'pipe'],
+    stdio: ['ignore', log, log, 'pipe', ...(options.inheritFds ?? [])],
   });
   closeSync(log);
   const started = new Promise<number>((resolve, reject) => {

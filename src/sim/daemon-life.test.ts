@@ -15,13 +15,15 @@ import path from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
 import { DriverError } from '../errors.ts';
+import { type CommandResult, runCommand } from '../linux/child-process.ts';
+import { tryFileLock } from '../linux/file-lock.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { unmount } from '../linux/mounts.ts';
 import { setPoisoned, writeSuperblockBytes } from './device.ts';
 import { isDeviceHeld } from './device-holder.ts';
 import { createShadow } from './shadow.ts';
 import { readMountRecords, type SimulatedMount } from './simulated-mount.ts';
-import { codeOf, ended, makeFile, passthroughMissing, SimulatedRig } from './simulated-rig.ts';
+import { codeOf, ended, makeFile, passthroughMissing, SimulatedRig, wholeProgram } from './simulated-rig.ts';
 
 const { skipUnlessRoot } = enterPrivateMounts();
 const skip = skipUnlessRoot || passthroughMissing();
@@ -240,4 +242,31 @@ test('a mount point or a device that is not there fails the start with a reason'
   await assert.rejects(rig.mount(node, 'standalone', { source: path.join(node.devDirectory, 'dax7.0') }), {
     reason: 'device-unsuitable',
   });
+});
+
+test('a daemon keeps what the caller of famfs had open, as the real one does', { skip }, async () => {
+  const node = rig.node({ program: wholeProgram });
+  const device = path.join(node.devDirectory, 'dax0.0');
+  const mountPoint = rig.folder();
+  const famfs = (
+    tool: string,
+    args: readonly string[],
+    inheritFds: readonly number[],
+  ): Promise<CommandResult> =>
+    runCommand(path.join(node.binDirectory, tool), args, {
+      inheritFds,
+      env: { FAMFS_SIM_TMP: rig.directory },
+    });
+  const lock = tryFileLock(path.join(rig.directory, 'lock'));
+  assert.ok(lock);
+  assert.equal((await famfs('mkfs.famfs', ['--fuse', device], [])).exitCode, 0);
+  const mounted = await famfs('famfs', ['mount', '--fuse', device, mountPoint], [lock.fd]);
+  assert.equal(mounted.exitCode, 0, mounted.stderr);
+  lock.release();
+  assert.equal(tryFileLock(lock.path), undefined);
+  const [record] = readMountRecords(node);
+  assert.ok(record);
+  unmount(mountPoint);
+  await ended(record.pid);
+  tryFileLock(lock.path)?.release();
 });

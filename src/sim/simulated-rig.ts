@@ -41,6 +41,9 @@ function compileCache(): string {
   return directory;
 }
 
+/** The simulator whole, as its users start it. */
+export const wholeProgram: readonly string[] = [process.execPath, path.join(import.meta.dirname, 'main.ts')];
+
 /** For the `skip` of tests that need FUSE passthrough: why it is not possible here, or false when it is. */
 export function passthroughMissing(): string | false {
   const directory = mkdtempSync(path.join(os.tmpdir(), 'famfs-sim-probe-'));
@@ -69,12 +72,16 @@ export class SimulatedRig {
   }
 
   /** A node that sees the device, as `dax0.0` unless named otherwise. */
-  node({ name = 'dax0.0', presentation = 'auto' as PresentationChoice } = {}): SimulatedNode {
+  node({
+    name = 'dax0.0',
+    presentation = 'auto' as PresentationChoice,
+    program = daemonProgram,
+  } = {}): SimulatedNode {
     const root = path.join(this.directory, `node${this.#next++}`);
     const node = createNode({
       root,
       devices: [{ name, devicePath: this.device.directory }],
-      program: daemonProgram,
+      program,
       presentation,
     });
     symlinkSync(compileCache(), compileCacheDirectory(node));

@@ -1,6 +1,6 @@
 // Starts the daemon behind a simulated mount and waits until the mount answers. Knows how to start it, not what it
 // does; loads neither koffi nor FUSE.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { fstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { DriverError, isReason } from '../errors.ts';
 import { startDetached } from '../linux/detached-process.ts';
@@ -70,6 +70,7 @@ async function startDaemon(options: SpawnDaemonOptions, shadow: string): Promise
     argv: [...node.program, '--node', node.root, 'famfs_fused', ...daemonArguments],
     env: { LC_ALL: 'C', NODE_COMPILE_CACHE: compileCacheDirectory(node) },
     logPath,
+    inheritFds: options.mode === 'fuse' ? descriptorsOfCaller(node) : [],
     isReady: (line) => 'mount' in parseReport(line),
   });
   if (start.line === undefined) {
@@ -79,6 +80,26 @@ async function startDaemon(options: SpawnDaemonOptions, shadow: string): Promise
   const report = parseReport(start.line);
   if ('mount' in report) return report.mount;
   throw new DriverError(isReason(report.reason) ? report.reason : 'command-failed', report.message);
+}
+
+/**
+ * The files that the caller of the `famfs` command left open for it. The real famfs closes none before it starts its
+ * daemon, so a lock that a caller passes down is held for as long as the pool is mounted; a caller has to know that.
+ */
+function descriptorsOfCaller(node: SimulatedNode): number[] {
+  const isCommand = process.argv[1] !== undefined && process.argv[1] === node.program[1];
+  if (!isCommand) return [];
+  const fds = readdirSync('/proc/self/fd').map(Number);
+  return fds.filter((fd) => fd > 2 && isOpenFile(fd));
+}
+
+function isOpenFile(fd: number): boolean {
+  try {
+    return fstatSync(fd).isFile();
+  } catch {
+    // The descriptor of the listing itself is gone by now.
+    return false;
+  }
 }
 
 function parseReport(line: string): DaemonReport {
