@@ -169,7 +169,14 @@ async function serveOverFuse(
   report(args, { mount });
   // Node would do it at its exit, which a daemon that is killed does not have.
   flushCompileCache();
-  await served;
+  try {
+    await served;
+  } catch (error) {
+    console.error('the mount cannot be served any more:', error);
+    detachQuietly(args.mountPoint);
+    forget(context);
+    endAtOnce();
+  }
   forget(context);
   await socket.close();
 }
@@ -185,10 +192,15 @@ async function serveViews(context: DaemonContext, hold: DeviceHold): Promise<voi
   }
   const mount = describeMount(context, { presentation: 'views', viewDirectory, broken: false });
   writeMountRecord(node, mount);
-  onTermination(() => detachQuietly(args.mountPoint));
+  let terminated = false;
+  onTermination(() => {
+    detachQuietly(args.mountPoint);
+    terminated = true;
+  });
   const socket = await serveDaemonSocket(mount);
   report(args, { mount });
-  while (isViewMounted(id)) await new Promise((resolve) => setTimeout(resolve, viewWatchMs));
+  // Binds of it outlive a termination, but show nothing from then on, as those of a dead daemon.
+  while (!terminated && isViewMounted(id)) await new Promise((resolve) => setTimeout(resolve, viewWatchMs));
   removeView(viewDirectory);
   forget(context);
   await socket.close();

@@ -105,11 +105,14 @@ test('the device is held, and free again with its links gone once it is unmounte
   assert.equal(existsSync(mount.viewDirectory ?? ''), false);
 });
 
-test('a terminated daemon takes the mount along', { skip }, async () => {
+test('a terminated daemon takes the mount along, and what its binds showed', { skip }, async () => {
   const mount = await rig.mount(rig.node({ presentation: 'views' }), 'standalone');
+  const bind = rig.folder();
+  mountFileSystem({ source: mount.mountPoint, target: bind, type: 'none', flags: mountFlags.bind });
   process.kill(mount.pid, 'SIGTERM');
   await ended(mount.pid);
   assert.deepEqual(readdirSync(mount.mountPoint), []);
+  assert.deepEqual(readdirSync(bind), []);
 });
 
 test('an ordinary user’s namespace gets views without being told', { skip: skipUnlessRoot }, async () => {
