@@ -4,15 +4,8 @@ import { closeSync, constants, openSync, read, readSync, writeSync } from 'node:
 import { ioctl } from '../linux/ioctl.ts';
 import { mountFileSystem, mountFlags, unmount } from '../linux/mounts.ts';
 import { errorCodeOf } from '../linux/syscall-error.ts';
-import {
-  decodeInit,
-  decodeRequest,
-  encodeAnswer,
-  encodeInit,
-  type FuseRequest,
-  opcodes,
-  requestBufferBytes,
-} from './protocol.ts';
+import { decodeInit, decodeRequest, type FuseRequest, opcodes, requestBufferBytes } from './protocol.ts';
+import { encodeAnswer, encodeInit } from './protocol-answers.ts';
 
 const backingOpenRequest = 0x4010e501;
 const backingCloseRequest = 0x4004e502;

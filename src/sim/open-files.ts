@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { extentPath, isPoisoned, type SimulatedDevice } from './device.ts';
-import { errnos, openFlags } from './protocol.ts';
+import { errnos, openFlags } from './protocol-answers.ts';
 import type { ShadowFile } from './shadow.ts';
 import type { Inode } from './tree.ts';
 

@@ -9,6 +9,9 @@ import {
   decodeName,
   decodeRequest,
   decodeSetattr,
+  opcodes,
+} from './protocol.ts';
+import {
   encodeAnswer,
   encodeAttributes,
   encodeDirectoryEntry,
@@ -16,9 +19,8 @@ import {
   encodeError,
   encodeInit,
   encodeOpen,
-  opcodes,
   openFlags,
-} from './protocol.ts';
+} from './protocol-answers.ts';
 
 const attributes = {
   inode: 7n,

@@ -3,9 +3,9 @@
 import { chownSync, mkdirSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import type { SimulatedDevice } from './device.ts';
+import { OpenDirectories } from './open-directories.ts';
 import { type BackingFiles, FuseError, OpenFiles } from './open-files.ts';
 import {
-  type DirectoryEntry,
   decodeForget,
   decodeGetxattr,
   decodeLock,
@@ -13,21 +13,21 @@ import {
   decodeSetattr,
   decodeTransfer,
   decodeWriteData,
-  emptyEntry,
+  type FuseRequest,
+  opcodes,
+} from './protocol.ts';
+import {
   encodeAnswer,
   encodeAttributes,
   encodeCount,
-  encodeDirectoryEntry,
   encodeEntry,
   encodeError,
   encodeOpen,
   encodeStatfs,
   errnos,
-  type FuseRequest,
-  opcodes,
-} from './protocol.ts';
+} from './protocol-answers.ts';
 import { addUnmappedFile } from './shadow.ts';
-import { type Inode, InodeTree, type NamedInode } from './tree.ts';
+import { type Inode, InodeTree } from './tree.ts';
 
 const shadowAttribute = 'user.famfs.shadow';
 const modeBits = 0o7777;
@@ -45,17 +45,11 @@ export interface FuseServerOptions {
   readonly crash: () => never;
 }
 
-interface OpenDirectory {
-  readonly inode: Inode;
-  names: NamedInode[];
-}
-
 export class FuseServer {
   readonly #options: FuseServerOptions;
   readonly #tree: InodeTree;
   readonly #files: OpenFiles;
-  readonly #directories = new Map<bigint, OpenDirectory>();
-  #nextDirectoryHandle = 1n;
+  readonly #directories: OpenDirectories;
   /** fuse mode has one lock for the whole file system. */
   #lockHolder: Inode | undefined;
 
@@ -65,6 +59,7 @@ export class FuseServer {
       showsDirectorySizes: options.mode === 'fuse',
     });
     this.#files = new OpenFiles(options);
+    this.#directories = new OpenDirectories(this.#tree);
   }
 
   /** The answer to a request, or undefined for those that get none. Never throws. */
@@ -124,14 +119,14 @@ export class FuseServer {
 
   #answerDirectory(request: FuseRequest): Buffer | number | undefined {
     const { body, opcode } = request;
-    if (opcode === opcodes.opendir) return this.#openDirectory(this.#inode(request));
-    if (opcode === opcodes.readdir) return this.#readDirectory(body, false);
-    if (opcode === opcodes.readdirplus) return this.#readDirectory(body, true);
-    if (opcode === opcodes.releasedir) {
-      this.#directories.delete(body.readBigUInt64LE(0));
-      return 0;
+    if (opcode === opcodes.opendir) return encodeOpen(this.#directories.open(this.#inode(request)), 0);
+    if (opcode === opcodes.readdir) return this.#directories.read(decodeTransfer(body));
+    if (opcode === opcodes.readdirplus) {
+      return this.#directories.read(decodeTransfer(body), (inode) => this.#entry(inode));
     }
-    return undefined;
+    if (opcode !== opcodes.releasedir) return undefined;
+    this.#directories.release(body.readBigUInt64LE(0));
+    return 0;
   }
 
   /** Everything that would make, remove or rename a name, and everything that famfs does not know. */
@@ -239,52 +234,6 @@ export class FuseServer {
     const value = Buffer.from(this.#options.shadow, 'utf8');
     if (roomBytes === 0) return encodeCount(value.length);
     return roomBytes < value.length ? errnos.ERANGE : value;
-  }
-
-  #openDirectory(inode: Inode): Buffer {
-    const handle = this.#nextDirectoryHandle++;
-    this.#directories.set(handle, { inode, names: [] });
-    return encodeOpen(handle, 0);
-  }
-
-  /** Cookies are positions: 1 stands after `.`, 2 after `..`, then the names as they were at the first read. */
-  #readDirectory(body: Buffer, plus: boolean): Buffer | number {
-    const { handle, offsetBytes, sizeBytes } = decodeTransfer(body);
-    const directory = this.#directories.get(handle);
-    if (directory === undefined) return errnos.EIO;
-    if (offsetBytes === 0n) directory.names = this.#tree.list(directory.inode);
-    const own = this.#tree.attributes(directory.inode).inode;
-    const dots = ['.', '..'].map((name): NamedInode => ({ name, inode: own, isDirectory: true }));
-    const records: Buffer[] = [];
-    let room = sizeBytes;
-    for (const [index, named] of [...dots, ...directory.names].entries()) {
-      if (BigInt(index) < offsetBytes) continue;
-      const record = this.#directoryRecord(
-        directory.inode,
-        { ...named, cookie: BigInt(index + 1) },
-        plus,
-        room,
-      );
-      if (record === 'full') break;
-      if (record === 'gone') continue;
-      room -= record.length;
-      records.push(record);
-    }
-    return Buffer.concat(records);
-  }
-
-  #directoryRecord(
-    parent: Inode,
-    entry: DirectoryEntry,
-    plus: boolean,
-    room: number,
-  ): Buffer | 'full' | 'gone' {
-    const isDot = entry.name === '.' || entry.name === '..';
-    const empty = encodeDirectoryEntry(entry, plus ? emptyEntry : undefined);
-    if (empty.length > room) return 'full';
-    if (!plus || isDot) return empty;
-    const inode = this.#tree.lookup(parent, entry.name);
-    return inode === undefined ? 'gone' : encodeDirectoryEntry(entry, this.#entry(inode));
   }
 
   /** Standalone mode lets anybody make a name; the file has no memory and every access to its bytes fails. */

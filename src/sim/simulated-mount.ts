@@ -125,7 +125,7 @@ function rootOfFuse(mount: SimulatedMount, entry: MountTableEntry): string | und
 function rootOfView(mount: SimulatedMount, entry: MountTableEntry): string | undefined {
   const marker = `/views/${mount.id}`;
   const at = entry.root.indexOf(marker);
-  if (entry.fileSystemType !== 'tmpfs' || at === -1) return undefined;
+  if (at === -1) return undefined;
   const rest = entry.root.slice(at + marker.length);
   if (rest !== '' && !rest.startsWith('/')) return undefined;
   return rest === '' ? '/' : rest;

@@ -3,7 +3,7 @@
 // until the mount goes. Knows nothing of the wire format's requests, nor of the bytes of files.
 import { type BigIntStats, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { FuseAttributes } from './protocol.ts';
+import type { FuseAttributes } from './protocol-answers.ts';
 import { parseShadowFile, parseUnmappedMode, type ShadowFile } from './shadow.ts';
 
 /** The root's node id, fixed by the protocol. */
