@@ -1,9 +1,9 @@
 // Whether this kernel can do what linux/ asks of it, found out by trying. Knows nothing of famfs in the kernel.
 import os from 'node:os';
 import { missingCapabilities } from './capabilities.ts';
-import { closeFd, openPath } from './file-descriptor.ts';
+import { currentDirectoryFd } from './file-descriptor.ts';
 import { declareFunction, lastErrno, systemCallNumbers } from './libc.ts';
-import { mountIdOf } from './mount-id.ts';
+import { mountIdAt } from './mount-id.ts';
 import { errorCodeOf, errorName } from './syscall-error.ts';
 
 const bareSyscall = declareFunction('syscall', 'long', ['long', 'long', 'long', 'long', 'long', 'long']);
@@ -62,14 +62,11 @@ function callProblem(name: SystemCall): string | undefined {
 }
 
 function uniqueMountIdProblem(): string | undefined {
-  const fd = openPath('/');
   try {
-    mountIdOf(fd);
+    mountIdAt(currentDirectoryFd, '/');
     return undefined;
   } catch (error) {
     const why = errorCodeOf(error) === 'ENOTSUP' ? 'gives no unique mount ids' : 'refuses statx(2)';
     return `The kernel (${kernelRelease()}) ${why}; Linux ${oldestKernel} or newer is needed.`;
-  } finally {
-    closeFd(fd);
   }
 }
