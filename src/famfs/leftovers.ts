@@ -37,20 +37,34 @@ function mountMayRemain({ command, ended, text, row }: EndOfMounting): boolean {
   return (command === 'mount' || command === 'dummy-mount') && !gaveItUp;
 }
 
-/** The names are what mkdtemp(3) makes of famfs's templates; nothing else is ever taken for a thing to clean. */
-function temporaryDirectory(text: string, prefix: 'famfs_dummy' | 'famfs_shadow'): string | undefined {
-  return new RegExp(`(?:^|[\\s(])((?:/[\\w.-]+)*/${prefix}_[A-Za-z0-9]{6})(?![A-Za-z0-9_])`, 'm').exec(
-    text,
-  )?.[1];
+/**
+ * The lines in which famfs speaks of a directory of its own making, and not, as in "is mounted on", of somebody
+ * else's. The names are what mkdtemp(3) makes of its templates; nothing else is ever taken for a thing to clean.
+ */
+const dummyMountLines: readonly RegExp[] = [
+  /^Successful dummy mount at (\/(?:[\w.-]+\/)*famfs_dummy_[A-Za-z0-9]{6})$/m,
+  /^\w+: (?:dummy )?mount failed for \S+ at (\/(?:[\w.-]+\/)*famfs_dummy_[A-Za-z0-9]{6})(?: \(errno=\d+\))?$/m,
+  /^\w+: umount failed for (\/(?:[\w.-]+\/)*famfs_dummy_[A-Za-z0-9]{6}) \(errno=\d+\)$/m,
+  /^\w+: mmap\((\/(?:[\w.-]+\/)*famfs_dummy_[A-Za-z0-9]{6})\/\.meta\//m,
+  /^ *mount point: (\/(?:[\w.-]+\/)*famfs_dummy_[A-Za-z0-9]{6})$/m,
+];
+const shadowLines: readonly RegExp[] = [
+  /\(no response on (\/(?:[\w.-]+\/)*famfs_shadow_[A-Za-z0-9]{6})\/sock\)$/m,
+  /^ *shadow path: (\/(?:[\w.-]+\/)*famfs_shadow_[A-Za-z0-9]{6})$/m,
+];
+
+function firstNamed(text: string, lines: readonly RegExp[]): string | undefined {
+  for (const line of lines) {
+    const named = line.exec(text)?.[1];
+    if (named !== undefined && !named.split('/').includes('..')) return named;
+  }
+  return undefined;
 }
 
 /** What a command that can mount leaves. Errs on the side of a mount that may remain. */
 export function leftoversOf(end: EndOfMounting): Leftovers {
-  const dummyMount = temporaryDirectory(end.text, 'famfs_dummy');
-  const shadow =
-    end.command === 'mount' && end.ended === 'well'
-      ? undefined
-      : temporaryDirectory(end.text, 'famfs_shadow');
+  const dummyMount = firstNamed(end.text, dummyMountLines);
+  const shadow = firstNamed(end.text, shadowLines);
   return {
     mountMayRemain: mountMayRemain(end),
     ...(dummyMount === undefined ? {} : { dummyMount }),

@@ -133,6 +133,7 @@ const examples: Readonly<Record<string, readonly Example[]>> = {
   'held-by-this-host': ['fuse:mount-already-mounted', 'v1:mkfs-mounted', 'fuse:mkfs-force-mounted'],
   'fsck-while-mounted': ['v1:fsck-device-mounted'],
   'held-elsewhere': ['v1:mount-already-mounted', 'v1:fsck-held-in-other-namespace', 'v1:mount-after-lazy'],
+  'held-elsewhere-by-status': [{ source: 'reference 1.0', command: 'dummy-mount', exit: 16, text: '' }],
   'mount-not-permitted': [
     { source: 'kernel notes 2', command: 'mount', exit: 1, text: 'mount: permission denied' },
     {

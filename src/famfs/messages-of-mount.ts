@@ -77,6 +77,16 @@ export const messagesOfMount: readonly CatalogueRow[] = [
     mount: 'none',
   },
   {
+    id: 'held-elsewhere-by-status',
+    pattern: /(?:)/,
+    commands: ['dummy-mount'],
+    exit: 16,
+    meaning: 'another mount on this machine, perhaps in another mount namespace, holds the device',
+    reason: 'pool-held-elsewhere',
+    remedy: 'Find the processes whose mount tables name the device and end that mount.',
+    mount: 'none',
+  },
+  {
     id: 'mount-not-permitted',
     pattern:
       /^(?:famfs mount: mount returned -1; errno (?:1|13)$|\w+: mount failed for \S+ at \S+ \(errno=(?:1|13)\)$|mount: permission denied)/m,

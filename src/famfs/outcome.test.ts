@@ -164,6 +164,14 @@ test('only names that famfs itself makes are ever left over', () => {
   }
 });
 
+test("somebody else's dummy mount that is in the way is not ours to clean", () => {
+  const stderr = 'famfs_mount_fuse: cannot mount while /dev/dax0.0 is mounted on /tmp/famfs_dummy_a1B2c3\n';
+  for (const name of ['mount', 'mkfs', 'dummy-mount', 'fsck'] as const) {
+    const { leftovers } = classify(contextOf(name, true), ended({ exitCode: 1, stderr }));
+    assert.deepEqual(leftovers, { mountMayRemain: false }, name);
+  }
+});
+
 test('the cause that was found replaces the ambiguous words and keeps them as its own cause', () => {
   const outcome = classify(contextOf('mount', true), recorded('fuse:mount-held-in-other-namespace'));
   assert.ok(outcome.kind === 'failed');
