@@ -1,5 +1,6 @@
 // Where the bytes of a superblock and a log come from: a device image, a directory that stands for a device, or a
 // mounted pool. Must not know what the bytes mean, beyond how much of a packed image is worth unpacking.
+import { once } from 'node:events';
 import { closeSync, createReadStream, openSync, read, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { createGunzip } from 'node:zlib';
@@ -165,6 +166,7 @@ async function unpack(where: string): Promise<Buffer> {
     );
   } finally {
     packed.destroy();
+    if (!packed.closed) await once(packed, 'close');
   }
   return Buffer.concat(chunks);
 }

@@ -10,12 +10,12 @@ export interface ReportedEntry {
   readonly path: string;
   readonly type: 'file' | 'dir';
   readonly size: number;
-  /** Octal text, without a leading zero. */
+  /** Octal text of four digits. */
   readonly mode: string;
   readonly uid: number;
   readonly gid: number;
-  /** [offset, length] pairs; of a striped file the strips in order. */
-  readonly extents: readonly (readonly [number, number])[];
+  /** Of a file: [offset, length] pairs; of a striped file the strips in order. */
+  readonly extents?: readonly (readonly [number, number])[];
   /** Present for striped files: chunk c lies in strip c mod n at (c div n) × interleaveChunk. */
   readonly interleaveChunk?: number;
 }
@@ -49,13 +49,17 @@ export function poolReport(log: PoolLog): PoolReport {
 
 function reportedEntry(entry: LogEntry): ReportedEntry {
   const { path, uid, gid } = entry;
-  const mode = entry.mode.toString(8);
-  if (entry.kind === 'directory') return { path, type: 'dir', size: 0, mode, uid, gid, extents: [] };
+  const mode = octalText(entry.mode);
+  if (entry.kind === 'directory') return { path, type: 'dir', size: 0, mode, uid, gid };
   const extents = entry.extents.map((each) => [Number(each.offsetBytes), Number(each.lengthBytes)] as const);
   const report = { path, type: 'file', size: Number(entry.sizeBytes), mode, uid, gid, extents } as const;
   return entry.interleave === undefined
     ? report
     : { ...report, interleaveChunk: Number(entry.interleave.chunkBytes) };
+}
+
+function octalText(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
 }
 
 /** How the page for a person is laid out, and what only the caller can know. */
@@ -149,7 +153,7 @@ function entryLines(log: PoolLog, width: number, paint: Painter, maxEntries: num
       const strips = entry.kind === 'file' ? (entry.interleave?.stripCount ?? 0) : 0;
       const note = strips > 0 ? ` (${strips} strips)` : '';
       const name = `${printable(entry.path)}${entry.kind === 'directory' ? '/' : ''}${note}`;
-      const mode = entry.mode.toString(8).padStart(4, '0');
+      const mode = octalText(entry.mode);
       return `${before(i + 1, mode, paint.filled(map))}${shortened(name, pathWidth)}`;
     }),
     ...(hidden > 0 ? [`… and ${hidden} more; --all shows every one, --json is for programs.`] : []),
