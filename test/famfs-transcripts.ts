@@ -26,13 +26,19 @@ export interface TranscriptEffect {
   readonly tmpLeft?: readonly string[];
 }
 
-/** All records of both files. `v1:creat-ok` and `fuse:creat-ok` are the same situation in the two modes. */
-export function readTranscripts(): Transcript[] {
+function readAll(): Transcript[] {
   return (['v1', 'fuse'] as const).flatMap((mode) => {
     const file = new URL(`./fixtures/famfs/transcripts/${mode}.jsonl`, import.meta.url);
     const lines = readFileSync(file, 'utf8').split('\n');
     return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Transcript);
   });
+}
+
+const transcripts: readonly Transcript[] = readAll();
+
+/** All records of both files. `v1:creat-ok` and `fuse:creat-ok` are the same situation in the two modes. */
+export function readTranscripts(): readonly Transcript[] {
+  return transcripts;
 }
 
 /** Where a record is found, `fuse:mount-ok-empty`. */
