@@ -195,19 +195,49 @@ export class PoolLog {
     }
   }
 
+  /** Reads and judges the entries up to `count`, a batch at a time; the next one is on its way meanwhile. */
   async #readEntries(validator: LogValidator, count: number): Promise<void> {
-    const batch = new EntryBatch(Math.min(batchEntries, count - validator.count));
-    while (validator.count < count) {
-      const first = validator.count;
-      const wanted = Math.min(batchEntries, count - first);
-      const bytes = await this.#readInto(batch, first, wanted);
-      for (let i = 0; i < wanted; i += 1) {
-        if (i * logEntryBytes < bytes.length && validator.acceptPlain(batch, i)) continue;
-        const entry = this.#entryAt(bytes, i, first, count);
-        validator.accept(entry instanceof Promise ? await entry : entry);
+    let current = this.#startBatch(validator.count, count, undefined);
+    let spare: EntryBatch | undefined;
+    try {
+      while (current !== undefined) {
+        const { batch, first, wanted } = current;
+        const bytes = await current.bytes;
+        current = this.#startBatch(first + wanted, count, spare);
+        spare = batch;
+        await this.#judgeBatch(validator, batch, bytes, first, wanted, count);
+        await nextTurn();
       }
-      await nextTurn();
+    } finally {
+      // Whoever closes the source after a refusal must not do so under a read.
+      await current?.bytes.catch(() => undefined);
     }
+  }
+
+  async #judgeBatch(
+    validator: LogValidator,
+    batch: EntryBatch,
+    bytes: Buffer,
+    first: number,
+    wanted: number,
+    count: number,
+  ): Promise<void> {
+    const whole = Math.floor(bytes.length / logEntryBytes);
+    for (let i = 0; i < wanted; i += 1) {
+      if (i < whole && validator.acceptPlain(batch, i)) continue;
+      const entry = this.#entryAt(bytes, i, first, count);
+      validator.accept(entry instanceof Promise ? await entry : entry);
+    }
+  }
+
+  #startBatch(first: number, count: number, spare: EntryBatch | undefined): RunningBatch | undefined {
+    if (first >= count) return undefined;
+    const wanted = Math.min(batchEntries, count - first);
+    const batch = spare ?? new EntryBatch(wanted);
+    const bytes = this.#readInto(batch, first, wanted);
+    // A failure is for whoever awaits the batch; until then it must not end the process.
+    bytes.catch(() => undefined);
+    return { batch, first, wanted, bytes };
   }
 
   /** Fills a batch with entries from `first`. Returns the part of it that was filled. */
@@ -262,6 +292,14 @@ export class PoolLog {
     );
     return this.#reformatted;
   }
+}
+
+/** A batch that is being filled with `wanted` entries from `first`. */
+interface RunningBatch {
+  readonly batch: EntryBatch;
+  readonly first: number;
+  readonly wanted: number;
+  readonly bytes: Promise<Buffer>;
 }
 
 const geometryFields = [
