@@ -48,8 +48,11 @@ export interface CallEnvironment {
 
 /** Messages travel in an HTTP/2 header, which a peer may limit to 8 KiB after percent-encoding. */
 const maximumMessageChars = 2000;
-/** A client gives up at its deadline by its own clock, so its cancel can arrive just before ours says so. */
-const deadlineSlackMs = 20;
+/**
+ * A client gives up at its deadline; ours is later by the time the call took to get here, so that its cancel can
+ * come first. This near to the deadline a cancel is taken for it.
+ */
+const deadlineSlackMs = 100;
 const processTag = randomBytes(3).toString('hex');
 let callCount = 0;
 
@@ -147,6 +150,7 @@ class ServedCall implements CallContext {
   readonly #type: MethodType;
   readonly #call: AnyCall;
   #log: Logger | undefined;
+  #ended = false;
 
   constructor(type: MethodType, call: AnyCall, environment: CallEnvironment) {
     this.method = type.name;
@@ -155,7 +159,10 @@ class ServedCall implements CallContext {
     this.#environment = environment;
     const deadline = Number(call.getDeadline());
     this.deadlineMs = Number.isFinite(deadline) ? deadline : undefined;
-    call.on('cancelled', () => this.#controller.abort(this.#withdrawal()));
+    // grpc-js says so of finished calls too, when their stream closes.
+    call.on('cancelled', () => {
+      if (!this.#ended) this.#controller.abort(this.#withdrawal());
+    });
   }
 
   get signal(): AbortSignal {
@@ -233,6 +240,7 @@ class ServedCall implements CallContext {
   }
 
   #finished(failure: DriverError | undefined): void {
+    this.#ended = true;
     const { logger, metrics, quietMethods } = this.#environment;
     const durationMs = performance.now() - this.#startedAt;
     const code = status[failure === undefined ? status.OK : statusOfReason[failure.reason]];

@@ -141,7 +141,9 @@ describe('a call', () => {
     });
     await client.calls.unbind({}); // connects, so that the deadline is not spent on that
     await assert.rejects(client.calls.bind({}, { timeoutMs: 500 }), reasonIs('deadline-exceeded'));
-    assert.ok(reasonIs('deadline-exceeded')(await seen.promise));
+    const reason = (await seen.promise) as DriverError;
+    // Which of the two is a matter of clocks when the machine is busy.
+    assert.ok(reason.reason === 'deadline-exceeded' || reason.reason === 'cancelled', reason.message);
   });
 
   it('is withdrawn by its caller on both sides', async () => {
