@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { poolA } from '../../test/fake-mounter.ts';
-import { codeOf, ServedCsi, target } from '../../test/served-csi.ts';
+import { poolA, poolB } from '../../test/fake-mounter.ts';
+import { codeOf, outcomeOf, ServedCsi, target } from '../../test/served-csi.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 
 let served: ServedCsi;
@@ -62,6 +62,15 @@ describe('calls at once', () => {
     await seen.promise;
     served.fake.gate = undefined;
     await waitUntil('the volume is free', async () => (await codeOf(served.publish())) === 'OK');
+  });
+
+  it('say that the pool is still being mounted when that is what takes the time', async () => {
+    await served.follow();
+    served.fake.gate = () => new Promise(() => {});
+    const volumeContext = { pool: poolB, path: 'data' };
+    const { code, message } = await outcomeOf(served.publish({ volumeContext }, { timeoutMs: 2000 }));
+    assert.equal(code, 'UNAVAILABLE');
+    assert.match(message, /still being mounted/);
   });
 
   it('pass a withdrawal on', async () => {
