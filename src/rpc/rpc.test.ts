@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -342,6 +343,18 @@ describe('the socket', () => {
     chmodSync(open, 0o777);
     const other = new RpcServer({ name: 'other', logger: silentLogger });
     await assert.rejects(other.listen(path.join(open, 's')), reasonIs('socket-refused', /written by others/));
+  });
+
+  it('refuses a socket and a folder of another user', {
+    skip: process.geteuid?.() === 0 ? false : 'only root can give files away',
+  }, async () => {
+    const other = new RpcServer({ name: 'other', logger: silentLogger });
+    leaveStaleSocket(socketPath);
+    chownSync(socketPath, 12345, 12345);
+    await assert.rejects(other.listen(socketPath), reasonIs('socket-refused', /belongs to uid 12345/));
+    rmSync(socketPath);
+    chownSync(folder, 12345, 12345);
+    await assert.rejects(other.listen(socketPath), reasonIs('socket-refused', /belongs to uid 12345/));
   });
 
   it('closes a folder that holds nothing else, when asked, and no other', async () => {
