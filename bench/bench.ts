@@ -26,8 +26,22 @@ const usage = `npm run bench [-- OPTIONS]
   --help
 `;
 
-const thorough: Effort = { rounds: 7, cycles: 150, warmUpCycles: 20, mappingRounds: 101, touches: 2 ** 19 };
-const quick: Effort = { rounds: 2, cycles: 16, warmUpCycles: 8, mappingRounds: 3, touches: 2 ** 14 };
+const thorough: Effort = {
+  rounds: 7,
+  cycles: 250,
+  warmUpCycles: 20,
+  serverWarmUpCycles: 2000,
+  mappingRounds: 101,
+  touches: 2 ** 19,
+};
+const quick: Effort = {
+  rounds: 2,
+  cycles: 16,
+  warmUpCycles: 8,
+  serverWarmUpCycles: 0,
+  mappingRounds: 3,
+  touches: 2 ** 14,
+};
 const dataBytes = 64 * 2 ** 20;
 
 interface Options {

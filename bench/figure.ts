@@ -8,6 +8,8 @@ export interface Effort {
   readonly rounds: number;
   readonly cycles: number;
   readonly warmUpCycles: number;
+  /** Cycles that each server does before anything is measured, so that its code is compiled and its caches filled. */
+  readonly serverWarmUpCycles: number;
   readonly mappingRounds: number;
   readonly touches: number;
 }
