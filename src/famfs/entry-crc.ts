@@ -42,7 +42,10 @@ function stepOver(words: Uint32Array, from: number, to: number, start: number): 
       lookUp(step, 1792, low) ^
       lookUp(step, 1536, low >>> 8) ^
       lookUp(step, 1280, low >>> 16) ^
-      lookUp(step, 1024, low >>> 24) ^
+      lookUp(step, 1024, low >>> 24);
+    // Half of an entry's words are zero: paddings, and the upper halves of small figures.
+    if (high === 0) continue;
+    state ^=
       lookUp(step, 768, high) ^
       lookUp(step, 512, high >>> 8) ^
       lookUp(step, 256, high >>> 16) ^

@@ -5,6 +5,7 @@ import { dataStart, directory, file, superblock, unit } from '../../test/memory-
 import { EntryBatch } from './entry-batch.ts';
 import { encodeLogEntry, type FileEntry, type LogEntry } from './log-entry.ts';
 import { LogValidator } from './log-validator.ts';
+import { pathProblem } from './path-rules.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 
 const before: LogEntry[] = [directory('d'), file('d/f', 0, 2), directory('d/e')];
@@ -214,6 +215,40 @@ test('the fast way of accepting accepts what the thorough one accepts, and leads
       }
     }),
     { numRuns: 300 },
+  );
+});
+
+test('the fast way knows good paths from bad ones as the thorough one does', () => {
+  const piece = fc.constantFrom(
+    '/',
+    '/',
+    '.',
+    '..',
+    'a',
+    'bcd',
+    'x'.repeat(17),
+    '\n',
+    '\u007f',
+    ' ',
+    'é',
+    '/.',
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { minLength: 1, maxLength: 14 }), (pieces) => {
+      const path = pieces.join('');
+      if (Buffer.byteLength(path) > 79) return;
+      const validator = new LogValidator(superblock);
+      for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
+        if (pathProblem(path.slice(0, end)) === undefined) validator.accept(directory(path.slice(0, end)));
+      }
+      const batch = new EntryBatch(1);
+      encodeLogEntry(directory(path), validator.count).copy(batch.bytes);
+      const accepted = validator.acceptPlain(batch, 0);
+      const isPlain = !/[^\x20-\x7e]/.test(path) && !path.startsWith('.');
+      assert.equal(accepted, isPlain && pathProblem(path) === undefined);
+      if (accepted) assert.deepEqual(validator.find(path), directory(path));
+    }),
+    { numRuns: 2000 },
   );
 });
 

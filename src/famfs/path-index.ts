@@ -3,7 +3,8 @@
 import { randomInt } from 'node:crypto';
 import type { EntryStore } from './entry-store.ts';
 
-const multiplier = 0x01000193;
+/** The most bytes of a path that an entry can hold, rounded up to whole words. */
+const pathWords = 20;
 const smallestCapacity = 1024;
 /** Room for two million entries at once; a larger log makes the table grow. */
 const largestInitialCapacity = 1 << 22;
@@ -14,8 +15,9 @@ const largestInitialCapacity = 1 << 22;
  * has a secret seed, since who can write the log chooses the paths.
  */
 export class PathIndex {
-  /** What a hash begins with. Add the bytes of a path with pathHashStep. */
+  /** What the hash of a path begins with: see pathHashStep and pathHashEnd. */
   readonly seed = randomInt(2 ** 31);
+  readonly #scratch = new Uint32Array(pathWords);
   readonly #store: EntryStore;
   /** Pairs of hash and entry number + 1; 0 for a free slot. */
   #slots: Int32Array;
@@ -37,30 +39,33 @@ export class PathIndex {
   findBytes(hash: number, bytes: Uint8Array, at: number, length: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    const mixed = mix(hash);
-    for (let slot = (mixed * 2) & mask; ; slot = (slot + 2) & mask) {
+    for (let slot = (hash * 2) & mask; ; slot = (slot + 2) & mask) {
       const index = (slots[slot + 1] ?? 0) - 1;
       if (index < 0) return -1;
-      if (slots[slot] === mixed && this.#store.hasPath(index, bytes, at, length)) return index;
+      if (slots[slot] === hash && this.#store.hasPath(index, bytes, at, length)) return index;
     }
   }
 
   /** The entry with this path, -1 for none. */
   find(path: string): number {
     const bytes = Buffer.from(path);
-    return this.findBytes(this.hashOf(bytes), bytes, 0, bytes.length);
+    return bytes.length < pathWords * 4 ? this.findBytes(this.hashOf(bytes), bytes, 0, bytes.length) : -1;
   }
 
-  hashOf(bytes: Uint8Array): number {
-    let hash = this.seed;
-    for (const byte of bytes) hash = pathHashStep(hash, byte);
-    return hash;
+  /** The hash of a path that is short enough for an entry. */
+  hashOf(path: Uint8Array): number {
+    const words = this.#scratch.fill(0);
+    new Uint8Array(words.buffer).set(path);
+    const whole = path.length >>> 2;
+    let state = this.seed;
+    for (let i = 0; i < whole; i += 1) state = pathHashStep(state, words[i] ?? 0);
+    return pathHashEnd(state, words[whole] ?? 0, path.length);
   }
 
   /** Adds entry `index`, whose path is not in yet and whose parent directory is entry `parent` (-1: the root). */
   add(hash: number, index: number, parent: number): void {
     if ((this.#used + 1) * 4 > this.#slots.length) this.#grow();
-    this.#insert(mix(hash), index + 1);
+    this.#insert(hash, index + 1);
     this.#used += 1;
     if (parent < 0) return;
     this.#olderSibling[index] = this.#newestChild[parent] ?? 0;
@@ -83,12 +88,12 @@ export class PathIndex {
     }
   }
 
-  #insert(mixed: number, value: number): void {
+  #insert(hash: number, value: number): void {
     const slots = this.#slots;
     const mask = slots.length - 1;
-    let slot = (mixed * 2) & mask;
+    let slot = (hash * 2) & mask;
     while (slots[slot + 1] !== 0) slot = (slot + 2) & mask;
-    slots[slot] = mixed;
+    slots[slot] = hash;
     slots[slot + 1] = value;
   }
 
@@ -104,15 +109,15 @@ export class PathIndex {
   }
 }
 
-/** The hash of a path with one byte more. */
-export function pathHashStep(hash: number, byte: number): number {
-  return Math.imul(hash ^ byte, multiplier);
+/** Takes the hash of a path over its next four bytes, a little-endian word. */
+export function pathHashStep(state: number, word: number): number {
+  const mixed = Math.imul(state ^ word, 0x85ebca6b);
+  return mixed ^ (mixed >>> 15);
 }
 
-/** Spreads a hash over all its bits. */
-function mix(hash: number): number {
-  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+/** The hash of a path of `length` bytes, whose last 0 to 3 bytes are `rest`, the others of that word being zero. */
+export function pathHashEnd(state: number, rest: number, length: number): number {
+  const mixed = Math.imul(pathHashStep(state, rest) ^ length, 0xc2b2ae35);
   return mixed ^ (mixed >>> 16);
 }
 
