@@ -54,7 +54,7 @@ export function isHeaderValid(context: CommandContext, image: LogImage): boolean
   } catch (error) {
     const refusal = refusalOf(error);
     if (refusal === undefined) throw error;
-    const what = refusal.field === 'header magic' ? 'bad magic' : 'invalid crc';
+    const what = refusal.field.includes('magic') ? 'bad magic' : 'invalid crc';
     context.complain(`famfs_validate_log_header: ${what} in log header`);
     return false;
   }
@@ -66,7 +66,7 @@ export function judgeEntry(context: CommandContext, image: LogImage, index: numb
   if (at + logEntryBytes > image.bytes.length) throw new ProcessDeath('SIGSEGV');
   const problem = integrityProblem(image.bytes, at, index);
   if (problem !== undefined) {
-    const what = problem.field === 'crc' ? 'crc' : 'seqnum';
+    const what = problem.field.includes('crc') ? 'crc' : 'seqnum';
     for (let look = 0; look < 2; look += 1) {
       context.complain(`famfs_validate_log_entry: bad ${what} at log index ${index}`);
     }

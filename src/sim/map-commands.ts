@@ -108,11 +108,11 @@ function checkBelow(
   directory: string,
   counts: { files: number; directories: number; errors: number },
 ): void {
-  counts.directories += 1;
   for (const name of namesIn(directory)) {
     const file = path.join(directory, name);
     const status = statOf(file);
     if (status?.isDirectory() === true) {
+      counts.directories += 1;
       checkBelow(context, found, file, counts);
       continue;
     }

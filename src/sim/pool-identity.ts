@@ -3,8 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { crc32 } from 'node:zlib';
 import { refusalOf } from '../famfs/refusal.ts';
-import { parseSuperblock, type Superblock } from '../famfs/superblock.ts';
+import { parseSuperblock, type Superblock, superblockVersion } from '../famfs/superblock.ts';
 import { errorCodeOf, errorNumber } from '../linux/syscall-error.ts';
 import type { CommandContext } from './command-context.ts';
 
@@ -18,19 +19,24 @@ export function checkSuperblock(context: CommandContext, bytes: Buffer): Superbl
   try {
     return parseSuperblock(bytes);
   } catch (error) {
-    const refusal = refusalOf(error);
-    if (refusal === undefined) throw error;
-    if (refusal.field === 'version') {
-      context.complain(
-        `famfs_check_super: superblock version=${bytes.readBigUInt64LE(8)} (expected 48).\n\tThis famfs_lib is not compatible with your famfs instance`,
-      );
-    } else if (refusal.field === 'crc') {
-      context.complain('famfs_check_super ERROR: crc mismatch in superblock!');
-    } else if (refusal.field === 'allocation unit') {
-      context.complain(`famfs_check_super: bad alloc_unit (${bytes.readBigUInt64LE(32)})`);
-    }
+    if (refusalOf(error) === undefined) throw error;
+    const problem = superblockProblem(bytes);
+    if (problem !== undefined) context.complain(problem);
     return undefined;
   }
+}
+
+/** famfs is silent about memory that never was a superblock. */
+function superblockProblem(bytes: Buffer): string | undefined {
+  if (!hasSuperblockMagic(bytes)) return undefined;
+  const version = bytes.readBigUInt64LE(8);
+  if (version !== superblockVersion) {
+    return `famfs_check_super: superblock version=${version} (expected ${superblockVersion}).\n\tThis famfs_lib is not compatible with your famfs instance`;
+  }
+  if (bytes.readBigUInt64LE(96) !== BigInt(crc32(bytes.subarray(0, 96)))) {
+    return 'famfs_check_super ERROR: crc mismatch in superblock!';
+  }
+  return `famfs_check_super: bad alloc_unit (${bytes.readBigUInt64LE(32)})`;
 }
 
 /** Tells whether something claims to be a famfs superblock here, of whatever version. */
