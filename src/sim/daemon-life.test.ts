@@ -148,6 +148,24 @@ test('a killed daemon leaves a dead mount that holds the device until it is unmo
   assert.equal(isDeviceHeld(node, 'dax0.0'), false);
 });
 
+test('a stopped daemon hangs who asks it, not who reads what is open; going on, it answers', {
+  skip,
+}, async () => {
+  const mount = await rig.mount(rig.node(), 'fuse');
+  makeFile(rig.device, [mount], 'data');
+  const fd = openSync(path.join(mount.mountPoint, 'data'), 'r');
+  process.kill(mount.pid, 'SIGSTOP');
+  try {
+    const hung = await runCommand('stat', ['--file-system', mount.mountPoint], { timeoutMs: 300 });
+    assert.deepEqual([hung.timedOut, hung.abandoned], [true, false]);
+    assert.equal(readSync(fd, Buffer.alloc(8), 0, 8, 0), 8);
+  } finally {
+    process.kill(mount.pid, 'SIGCONT');
+    closeSync(fd);
+  }
+  assert.equal((await runCommand('stat', ['--file-system', mount.mountPoint])).exitCode, 0);
+});
+
 test('a terminated daemon takes its mount along and leaves the shadow tree', { skip }, async () => {
   const node = rig.node();
   const mount = await rig.mount(node, 'fuse');
