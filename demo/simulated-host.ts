@@ -1,0 +1,136 @@
+// One simulated node of the demo: a mount namespace of its own with the driver's real mounter and node processes in it.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BackgroundProcess } from '../bench/background-process.ts';
+import { type NodeService, nodeService } from '../src/csi/protocol.ts';
+import { type MounterCalls, MounterClient, type Pool, poolPhase } from '../src/mounter/client.ts';
+import { silentLogger } from '../src/observe/logger.ts';
+import { type Calls, createClient, type RpcClient } from '../src/rpc/client.ts';
+import { projectRoot } from '../tools/run-tool.ts';
+
+const program = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  path.join(projectRoot, 'src/main.ts'),
+];
+const readyTimeoutMs = 30_000;
+
+export interface HostPlaces {
+  /** The simulated node's directory (programs, device, sysfs, identity). */
+  readonly simulatedNode: string;
+  readonly kubeletDir: string;
+  readonly runDir: string;
+}
+
+export class SimulatedHost {
+  readonly name: string;
+  readonly places: HostPlaces;
+  readonly #holder: ChildProcess;
+  readonly #mounterProcess: BackgroundProcess;
+  readonly #nodeProcess: BackgroundProcess;
+  readonly #mounter: MounterClient;
+  readonly #csi: RpcClient<NodeService>;
+
+  /** Starts the processes; `ready` waits until they serve. */
+  constructor(name: string, places: HostPlaces, mode: string) {
+    this.name = name;
+    this.places = places;
+    const { simulatedNode, kubeletDir, runDir } = places;
+    for (const folder of [path.join(kubeletDir, 'pods'), runDir]) mkdirSync(folder, { recursive: true });
+    this.#holder = spawn('unshare', ['--mount', '--propagation', 'private', '--', 'sleep', 'infinity'], {
+      stdio: 'ignore',
+    });
+    const mounterSocket = path.join(runDir, 'mounter/mounter.sock');
+    const csiSocket = path.join(runDir, 'csi/csi.sock');
+    const mounterFlags = {
+      socket: mounterSocket,
+      'kubelet-dir': kubeletDir,
+      'famfs-location': 'image',
+      'famfs-bin-dir': path.join(simulatedNode, 'bin'),
+      mode,
+      launcher: 'in-place',
+      'pool-dir': path.join(runDir, 'famfs'),
+      'shadow-dir': path.join(runDir, 'shadow'),
+      'lock-dir': path.join(runDir, 'locks'),
+      'state-dir': path.join(runDir, 'binds'),
+      'sysfs-root': path.join(simulatedNode, 'sys'),
+      'dev-root': path.join(simulatedNode, 'dev'),
+      'system-uuid-path': path.join(simulatedNode, 'opt/famfs/system_uuid'),
+      'log-format': 'text',
+    };
+    const nodeFlags = {
+      'node-id': name,
+      'kubelet-dir': kubeletDir,
+      'csi-socket': csiSocket,
+      'mounter-socket': mounterSocket,
+      'log-format': 'text',
+    };
+    this.#mounterProcess = this.#start(`mounter of ${name}`, ['mounter', ...flags(mounterFlags)]);
+    this.#nodeProcess = this.#start(`node plugin of ${name}`, [
+      'node',
+      '--skip-registration',
+      ...flags(nodeFlags),
+    ]);
+    this.#mounter = new MounterClient({ address: mounterSocket, logger: silentLogger });
+    this.#csi = createClient(nodeService, csiSocket, {
+      name: 'the node plugin',
+      unavailableReason: 'internal',
+    });
+  }
+
+  get csi(): Calls<NodeService> {
+    return this.#csi.calls;
+  }
+
+  get mounter(): MounterCalls {
+    return this.#mounter.calls;
+  }
+
+  /** What the driver's processes of this node have logged. */
+  get log(): string {
+    return `${this.#mounterProcess.output}\n${this.#nodeProcess.output}`;
+  }
+
+  /** argv that runs a command in this node's mount namespace. */
+  inside(command: readonly string[]): string[] {
+    return ['nsenter', '--target', String(this.#holder.pid), '--mount', '--', ...command];
+  }
+
+  /** Waits until the pool is mounted here and the CSI socket answers. */
+  async ready(): Promise<Pool> {
+    await this.#mounterProcess.waitForSocket(path.join(this.places.runDir, 'mounter/mounter.sock'));
+    await this.#nodeProcess.waitForSocket(path.join(this.places.runDir, 'csi/csi.sock'));
+    for (const endsAt = Date.now() + readyTimeoutMs; ; ) {
+      const { pools, problems } = await this.#mounter.calls.getState({});
+      const pool = pools.find(({ phase }) => phase === poolPhase.POOL_PHASE_READY);
+      if (pool !== undefined) return pool;
+      const trouble = problems[0] ?? pools[0]?.problem;
+      if (Date.now() > endsAt || problems.length > 0) {
+        throw new Error(
+          `${this.name} did not mount the pool: ${trouble?.message ?? 'it found none'}\n${this.log}`,
+        );
+      }
+      await sleep(50);
+    }
+  }
+
+  /** Ends the processes in order. The mounts go with the namespace. */
+  async stop(): Promise<void> {
+    this.#csi.close();
+    await this.#mounter.close();
+    await this.#nodeProcess.stop();
+    await this.#mounterProcess.stop();
+    this.#holder.kill('SIGKILL');
+  }
+
+  #start(name: string, args: readonly string[]): BackgroundProcess {
+    const [file = '', ...rest] = this.inside([...program, ...args]);
+    return new BackgroundProcess(name, file, rest);
+  }
+}
+
+function flags(values: Readonly<Record<string, string>>): string[] {
+  return Object.entries(values).map(([name, value]) => `--${name}=${value}`);
+}
