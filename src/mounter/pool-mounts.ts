@@ -266,10 +266,13 @@ export class PoolMounts {
     }
   }
 
-  /** Daemons name their mount point as their last argument (famfs reference 5.1). */
+  /**
+   * Daemons name their mount point as their last argument (famfs reference 5.1). Only theirs is read: the command line of
+   * a process that is stuck in a page fault on a hung mount cannot be, for whoever tries waits with it.
+   */
   #daemonsOf(mountPath: string): number[] {
-    return listProcesses().flatMap(({ pid, state }) => {
-      if (state === 'Z') return [];
+    return listProcesses().flatMap(({ pid, state, comm }) => {
+      if (state === 'Z' || comm !== 'famfs_fused') return [];
       const argv = commandLine(pid) ?? [];
       return argv.at(-1) === mountPath && argv.some((word) => word.startsWith('daxdev=')) ? [pid] : [];
     });
