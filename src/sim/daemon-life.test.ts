@@ -17,6 +17,7 @@ import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-moun
 import { DriverError } from '../errors.ts';
 import { type CommandResult, runCommand } from '../linux/child-process.ts';
 import { tryFileLock } from '../linux/file-lock.ts';
+import { mapFile } from '../linux/memory-map.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { unmount } from '../linux/mounts.ts';
 import { setPoisoned, writeSuperblockBytes } from './device.ts';
@@ -148,20 +149,23 @@ test('a killed daemon leaves a dead mount that holds the device until it is unmo
   assert.equal(isDeviceHeld(node, 'dax0.0'), false);
 });
 
-test('a stopped daemon hangs who asks it, not who reads what is open; going on, it answers', {
+test('a stopped daemon hangs who asks it, not who has mapped a file; going on, it answers', {
   skip,
 }, async () => {
   const mount = await rig.mount(rig.node(), 'fuse');
   makeFile(rig.device, [mount], 'data');
   const fd = openSync(path.join(mount.mountPoint, 'data'), 'r');
+  using mapped = mapFile(fd, 4096);
+  // Before the stop, for two reasons: the first close of a mount asks the daemon and waits for its answer beyond any
+  // signal; and a child that inherits the descriptor waits for it in its exec, where it blocks every reader of /proc.
+  closeSync(fd);
   process.kill(mount.pid, 'SIGSTOP');
   try {
     const hung = await runCommand('stat', ['--file-system', mount.mountPoint], { timeoutMs: 300 });
     assert.deepEqual([hung.timedOut, hung.abandoned], [true, false]);
-    assert.equal(readSync(fd, Buffer.alloc(8), 0, 8, 0), 8);
+    assert.equal(mapped.bytes[0], 0);
   } finally {
     process.kill(mount.pid, 'SIGCONT');
-    closeSync(fd);
   }
   assert.equal((await runCommand('stat', ['--file-system', mount.mountPoint])).exitCode, 0);
 });
