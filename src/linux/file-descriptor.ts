@@ -40,7 +40,6 @@ export interface OpenHow {
  * @throws SyscallError — ELOOP for a forbidden link, EXDEV for leaving the root or the mount, and open(2)'s own
  */
 export function openat2(dirFd: number, path: string, { flags, mode = 0, resolve = 0 }: OpenHow): number {
-  refuseNul(path);
   const how = Buffer.alloc(openHowBytes);
   how.writeBigUInt64LE(BigInt(flags | oCloexec), 0);
   how.writeBigUInt64LE(BigInt(mode), 8);
@@ -55,11 +54,6 @@ export function openat2(dirFd: number, path: string, { flags, mode = 0, resolve 
       if (!isRace || attempt === attempts) throw error;
     }
   }
-}
-
-/** A C string ends at the first NUL, so a path that holds one would name another file than the caller checked. */
-function refuseNul(path: string): void {
-  if (path.includes('\0')) throw new TypeError('a path must not contain a NUL byte');
 }
 
 /**

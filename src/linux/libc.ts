@@ -16,15 +16,26 @@ export type NativeType = 'int' | 'uint' | 'long' | 'ulong' | 'size_t' | 'int64_t
 const library = koffi.load(null);
 
 /**
- * Declares a function of the C library. Variadic ones (`syscall`, `ioctl`) are declared with the parameters of the
- * use at hand: on Linux x64 and arm64 integers and pointers travel in the same registers either way.
+ * Declares a function of the C library. A text with a NUL byte in it is refused with a TypeError: C would take it to
+ * end there, and work on another path than the one that was checked.
+ *
+ * Variadic ones (`syscall`, `ioctl`) are declared with the parameters of the use at hand: on Linux x64 and arm64
+ * integers and pointers travel in the same registers either way.
  */
 export function declareFunction(
   name: string,
   result: NativeType,
   parameters: readonly NativeType[],
 ): NativeFunction {
-  return library.func(name, result, [...parameters]);
+  const native: NativeFunction = library.func(name, result, [...parameters]);
+  if (!parameters.includes('str')) return native;
+  return (...args) => {
+    for (const arg of args) {
+      if (typeof arg === 'string' && arg.includes('\0'))
+        throw new TypeError(`a text for ${name} holds a NUL byte`);
+    }
+    return native(...args);
+  };
 }
 
 /**

@@ -1,7 +1,7 @@
 // The mount calls of Linux, one function each, on descriptors wherever the kernel allows it. Knows nothing of what
 // is mounted; `bind.ts` composes them into the one step that publishing needs.
 import { oCloexec } from './file-descriptor.ts';
-import { checked, declareFunction, type NativeArgument, systemCallNumbers } from './libc.ts';
+import { checked, declareFunction, systemCallNumbers } from './libc.ts';
 
 const openTreeCall = declareFunction('syscall', 'long', ['long', 'long', 'str', 'ulong']);
 const mountSetattrCall = declareFunction('syscall', 'long', [
@@ -141,10 +141,7 @@ export interface FileSystemMount {
  * @throws SyscallError
  */
 export function mountFileSystem({ source, target, type, flags = 0, data }: FileSystemMount): void {
-  const args: readonly NativeArgument[] = [source, target, type, flags, data ?? null];
-  for (const text of args)
-    if (typeof text === 'string' && text.includes('\0')) throw new TypeError('NUL in a path');
-  checked('mount', mountFunction(...args), target);
+  checked('mount', mountFunction(source, target, type, flags, data ?? null), target);
 }
 
 /**

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HungFileSystem } from '../../test/hung-file-system.ts';
+import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
+import { processState } from './processes.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+const { skipUnlessRoot } = enterPrivateMounts();
+const folder = mkdtempSync(path.join(os.tmpdir(), 'workers-'));
+const program = path.join(folder, 'worker.ts');
+writeFileSync(
+  program,
+  `import { readFileSync } from 'node:fs';
+  import { setTimeout as sleep } from 'node:timers/promises';
+  import { serveParent } from ${JSON.stringify(path.join(import.meta.dirname, 'worker-process.ts'))};
+  serveParent(async (body) => {
+    if (body.exit !== undefined) process.exit(body.exit);
+    if (body.delayMs !== undefined) await sleep(body.delayMs);
+    if (body.read !== undefined) readFileSync(body.read);
+    return body.echo;
+  });
+`,
+);
+after(async () => {
+  rmSync(folder, { recursive: true });
+  await assertNothingLeaked();
+});
+
+function startWorker(): WorkerProcess {
+  return new WorkerProcess([process.execPath, '--disable-warning=ExperimentalWarning', program], {
+    LC_ALL: 'C',
+  });
+}
+
+async function untilGone(pid: number): Promise<void> {
+  while (processState(pid) !== undefined) await sleep(5);
+}
+
+async function end(worker: WorkerProcess): Promise<void> {
+  worker.kill();
+  await untilGone(worker.pid ?? 0);
+}
+
+test('a worker answers what it is asked, in whatever order it is done, with big integers and bytes whole', async () => {
+  const worker = startWorker();
+  const slow = worker.request({ echo: 'slow', delayMs: 60 }, 10_000);
+  const value = { size: 1n << 60n, bytes: new Uint8Array([1, 2]) };
+  assert.deepEqual(await worker.request({ echo: value }, 10_000), value);
+  assert.equal(await slow, 'slow');
+  await end(worker);
+});
+
+test('a worker that is too slow is ended, and everybody who waits for it is told', async () => {
+  const worker = startWorker();
+  const pid = worker.pid ?? 0;
+  await worker.request({ echo: 1 }, 10_000);
+  const waiting = worker.request({ delayMs: 100_000 }, 100_000);
+  const late = worker.request({ delayMs: 100_000 }, 30);
+  await assert.rejects(late, { name: 'WorkerError', failure: 'timed-out' });
+  await assert.rejects(waiting, { name: 'WorkerError' });
+  assert.equal(worker.abandoned, true);
+  await assert.rejects(worker.request({ echo: 2 }, 1000), { failure: 'exited' });
+  await untilGone(pid);
+});
+
+test('a worker that ends tells everybody who waits for it', async () => {
+  const worker = startWorker();
+  await assert.rejects(worker.request({ exit: 3 }, 10_000), { failure: 'exited', message: /3/ });
+  assert.equal(worker.exited, true);
+  await untilGone(worker.pid ?? 0);
+});
+
+test('a worker that cannot be started fails its requests, not its parent', async () => {
+  const worker = new WorkerProcess(['/no/such/program'], {});
+  await assert.rejects(worker.request({}, 10_000), { name: 'WorkerError', failure: 'exited' });
+});
+
+test('a worker that is stuck in the kernel is given up while it still exists', {
+  skip: skipUnlessRoot,
+}, async () => {
+  const target = path.join(folder, 'hung');
+  mkdirSync(target);
+  const fileSystem = new HungFileSystem(target);
+  const worker = startWorker();
+  const pid = worker.pid ?? 0;
+  await worker.request({ echo: 'ready' }, 10_000);
+  const stuck = worker.request({ read: path.join(target, 'x') }, 500);
+  await Promise.all([fileSystem.takeRequest(), assert.rejects(stuck, { failure: 'timed-out' })]);
+  assert.deepEqual([worker.abandoned, worker.exited], [true, false]);
+  assert.notEqual(processState(pid), undefined);
+  fileSystem.end();
+  await untilGone(pid);
+});
