@@ -3,14 +3,13 @@
 import { writeSync } from 'node:fs';
 import path from 'node:path';
 import type { LogEntry } from '../famfs/log-entry.ts';
-import type { LogHeader } from '../famfs/log-header.ts';
 import { appendLogEntry } from '../famfs/log-writer.ts';
 import type { Superblock } from '../famfs/superblock.ts';
 import type { FileLock } from '../linux/file-lock.ts';
 import { errorCodeOf } from '../linux/syscall-error.ts';
 import type { CommandContext } from './command-context.ts';
-import { type LogImage, scanLog } from './log-image.ts';
-import { findMountOf, readLogOf, readSuperblockThrough } from './mounted-pool.ts';
+import { scanLog } from './log-image.ts';
+import { findMountOf, readHeaderOf, readLogOf, readSuperblockThrough } from './mounted-pool.ts';
 import type { PoolAllocator } from './pool-allocator.ts';
 import { checkSuperblock, roleOfNode } from './pool-identity.ts';
 import type { FoundMount } from './simulated-mount.ts';
@@ -24,23 +23,13 @@ export class LockedLog {
   readonly superblock: Superblock;
   readonly #context: CommandContext;
   readonly #lock: FileLock;
-  readonly #image: LogImage;
-  #header: LogHeader;
   #allocator: PoolAllocator | undefined;
 
-  private constructor(
-    context: CommandContext,
-    found: FoundMount,
-    superblock: Superblock,
-    lock: FileLock,
-    image: LogImage,
-  ) {
+  private constructor(context: CommandContext, found: FoundMount, superblock: Superblock, lock: FileLock) {
     this.#context = context;
     this.found = found;
     this.superblock = superblock;
     this.#lock = lock;
-    this.#image = image;
-    this.#header = image.header;
   }
 
   /** Opens a session for the pool that `file` lies in, or says why not. `file` is named in messages as it is. */
@@ -76,30 +65,33 @@ export class LockedLog {
       lock.release();
       return undefined;
     }
-    return new LockedLog(context, found, superblock, lock, image);
+    return new LockedLog(context, found, superblock, lock);
   }
 
-  /** The allocator of this session; its bitmap is built at the first call. */
+  /** The allocator of this session; its bitmap is built at the first call and knows nothing of what others add. */
   allocator(): PoolAllocator {
-    this.#allocator ??= scanLog(this.#context, this.#image, this.superblock).allocator;
+    this.#allocator ??= scanLog(this.#context, readLogOf(this.#lock.fd), this.superblock).allocator;
     return this.#allocator;
   }
 
   /** Whether the log has a slot left. */
   get isFull(): boolean {
-    return this.#header.nextIndex > this.#header.lastIndex;
+    const header = readHeaderOf(this.#lock.fd);
+    return header.nextIndex > header.lastIndex;
   }
 
-  /** Writes the next entry, in the order in which famfs writes its parts. The log must not be full. */
+  /**
+   * Writes the next entry, in the order in which famfs writes its parts, at the place that the shared log names now:
+   * of two writers that both got past the lock both are logged, with the same memory. The log must not be full.
+   */
   append(entry: LogEntry): void {
-    const { header, writes } = appendLogEntry(this.#header, entry);
+    const { writes } = appendLogEntry(readHeaderOf(this.#lock.fd), entry);
     for (const { offsetBytes, bytes } of writes) {
       let done = 0;
       while (done < bytes.length) {
         done += writeSync(this.#lock.fd, bytes, done, bytes.length - done, offsetBytes + done);
       }
     }
-    this.#header = header;
   }
 
   /** Ends the session; the close is what releases the lock. */

@@ -1,7 +1,13 @@
 // The bytes of a log as a famfs command looks at them, with famfs's own checks and messages, which are laxer than
 // the driver's: the CRC and sequence number of an entry, and nothing else. Must not know where the bytes come from.
 import { integrityProblem, type LogEntry, logEntryBytes, parseLogEntry } from '../famfs/log-entry.ts';
-import { type LogHeader, logHeaderBytes, parseLogHeader } from '../famfs/log-header.ts';
+import {
+  type LogHeader,
+  logHeaderBytes,
+  nextIndexOffset,
+  nextSequenceOffset,
+  parseLogHeader,
+} from '../famfs/log-header.ts';
 import { refusalOf } from '../famfs/refusal.ts';
 import type { Superblock } from '../famfs/superblock.ts';
 import type { CommandContext } from './command-context.ts';
@@ -32,15 +38,19 @@ export interface LogScan {
   readonly directories: number;
 }
 
+/** The fields of a header as they are, whether or not its magic and CRC are right. */
+export function decodeHeader(bytes: Buffer): LogHeader {
+  return {
+    logLengthBytes: bytes.readBigUInt64LE(8),
+    lastIndex: bytes.readBigUInt64LE(16),
+    nextSequence: bytes.readBigUInt64LE(nextSequenceOffset),
+    nextIndex: bytes.readBigUInt64LE(nextIndexOffset),
+  };
+}
+
 /** Reads the header and the entries in use. */
 export function readLogImage(read: ReadLogBytes, fileBytes: bigint): LogImage {
-  const head = read(0, logHeaderBytes);
-  const header: LogHeader = {
-    logLengthBytes: head.readBigUInt64LE(8),
-    lastIndex: head.readBigUInt64LE(16),
-    nextSequence: head.readBigUInt64LE(32),
-    nextIndex: head.readBigUInt64LE(40),
-  };
+  const header = decodeHeader(read(0, logHeaderBytes));
   const wanted = BigInt(logHeaderBytes) + header.nextIndex * BigInt(logEntryBytes);
   const length = wanted < fileBytes ? wanted : fileBytes;
   return { fileBytes, header, bytes: read(0, Math.max(Number(length), logHeaderBytes)) };

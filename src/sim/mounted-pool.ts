@@ -2,10 +2,11 @@
 // the real commands go about it. Must not change anything.
 import { closeSync, fstatSync, openSync, readSync, realpathSync, statfsSync } from 'node:fs';
 import path from 'node:path';
+import { type LogHeader, logHeaderBytes } from '../famfs/log-header.ts';
 import { superblockBytes } from '../famfs/superblock.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import type { CommandContext } from './command-context.ts';
-import { type LogImage, readLogImage } from './log-image.ts';
+import { decodeHeader, type LogImage, readLogImage } from './log-image.ts';
 import { type FoundMount, findMount } from './simulated-mount.ts';
 
 /** Reads `.meta/.superblock` of the mount that a path lies in. Undefined when the path is not in a whole mount. */
@@ -40,6 +41,11 @@ export function readLogThrough(found: FoundMount | undefined): LogImage | undefi
 /** Reads the log from an open descriptor of it. */
 export function readLogOf(fd: number): LogImage {
   return readLogImage((offset, length) => readFrom(fd, offset, length), BigInt(fstatSync(fd).size));
+}
+
+/** Reads the header of the log, as it is at this moment, from an open descriptor of the log. */
+export function readHeaderOf(fd: number): LogHeader {
+  return decodeHeader(readFrom(fd, 0, logHeaderBytes));
 }
 
 /** The mount that a path lies in; a path that does not exist counts as lying where its parent does. */
