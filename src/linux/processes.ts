@@ -78,8 +78,10 @@ export function processesHoldingMount(deviceMajor: number, deviceMinor: number):
   return processesHolding((entry) => entry.deviceMajor === deviceMajor && entry.deviceMinor === deviceMinor);
 }
 
-/** As `processesHoldingMount`, for every mount that `matches` says yes to. */
-export function processesHolding(matches: (entry: MountTableEntry) => boolean): MountHolder[] {
+/** As `processesHoldingMount`, for every mount that `matches` says yes to; it is shown the mount and its whole table. */
+export function processesHolding(
+  matches: (entry: MountTableEntry, table: readonly MountTableEntry[]) => boolean,
+): MountHolder[] {
   const seen = new Set<string>();
   const holders: MountHolder[] = [];
   for (const pid of processIds()) {
@@ -90,7 +92,7 @@ export function processesHolding(matches: (entry: MountTableEntry) => boolean): 
     if (table === undefined || table === '') continue;
     seen.add(mountNamespace);
     const mountPoints = parseMountTable(table)
-      .filter(matches)
+      .filter((entry, _, all) => matches(entry, all))
       .map((entry) => entry.mountPoint);
     if (mountPoints.length === 0) continue;
     holders.push({ pid, comm: processState(pid)?.comm ?? '', mountNamespace, mountPoints });

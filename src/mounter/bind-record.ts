@@ -55,6 +55,13 @@ export class BindRecords {
     rmSync(this.#file(mountId), { force: true });
   }
 
+  /** Removes what a writer that was killed left half done; only while nobody writes. */
+  removeUnfinished(): void {
+    for (const name of readdirSync(this.#directory)) {
+      if (/^\d+\.new$/.test(name)) rmSync(path.join(this.#directory, name), { force: true });
+    }
+  }
+
   /** Mount ids that have a record. */
   mountIds(): bigint[] {
     return readdirSync(this.#directory)

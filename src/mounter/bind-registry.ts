@@ -11,6 +11,7 @@ export class BindRegistry {
   readonly #records: BindRecords;
   readonly #byMountId = new Map<bigint, KnownBind>();
   readonly #byVolume = new Map<string, Set<bigint>>();
+  readonly #byTarget = new Map<string, Set<bigint>>();
   readonly #countByPool = new Map<string, number>();
 
   constructor(records: BindRecords) {
@@ -19,6 +20,7 @@ export class BindRegistry {
 
   /** Reads the records and drops those whose mount the kernel no longer has. */
   load(): void {
+    this.#records.removeUnfinished();
     const mounted = new Set(listmount());
     for (const mountId of this.#records.mountIds()) {
       if (mounted.has(mountId)) this.learn(mountId);
@@ -32,8 +34,8 @@ export class BindRegistry {
     if (record === undefined) return;
     this.forget([mountId]);
     this.#byMountId.set(mountId, { ...record, mountId });
-    const ofVolume = this.#byVolume.get(record.volumeId) ?? new Set();
-    this.#byVolume.set(record.volumeId, ofVolume.add(mountId));
+    addTo(this.#byVolume, record.volumeId, mountId);
+    addTo(this.#byTarget, record.target, mountId);
     this.#countByPool.set(record.poolUuid, this.countOfPool(record.poolUuid) + 1);
   }
 
@@ -43,9 +45,8 @@ export class BindRegistry {
       const bind = this.#byMountId.get(mountId);
       if (bind === undefined) continue;
       this.#byMountId.delete(mountId);
-      const ofVolume = this.#byVolume.get(bind.volumeId);
-      ofVolume?.delete(mountId);
-      if (ofVolume?.size === 0) this.#byVolume.delete(bind.volumeId);
+      removeFrom(this.#byVolume, bind.volumeId, mountId);
+      removeFrom(this.#byTarget, bind.target, mountId);
       this.#countByPool.set(bind.poolUuid, this.countOfPool(bind.poolUuid) - 1);
     }
   }
@@ -53,6 +54,11 @@ export class BindRegistry {
   /** A volume's binds that the kernel still has. */
   ofVolume(volumeId: string): KnownBind[] {
     return this.#stillMounted([...(this.#byVolume.get(volumeId) ?? [])]);
+  }
+
+  /** What of ours the kernel still has at a target. */
+  atTarget(target: string): KnownBind[] {
+    return this.#stillMounted([...(this.#byTarget.get(target) ?? [])]);
   }
 
   /** All binds that the kernel still has. */
@@ -84,4 +90,14 @@ export class BindRegistry {
     }
     return found;
   }
+}
+
+function addTo(index: Map<string, Set<bigint>>, key: string, mountId: bigint): void {
+  index.set(key, (index.get(key) ?? new Set()).add(mountId));
+}
+
+function removeFrom(index: Map<string, Set<bigint>>, key: string, mountId: bigint): void {
+  const mountIds = index.get(key);
+  mountIds?.delete(mountId);
+  if (mountIds?.size === 0) index.delete(key);
 }

@@ -101,11 +101,20 @@ function bindSource(
       return { alreadyBound: false, mountId: attachTree(context, order, sourceFd, target, writableFiles) };
     } catch (error) {
       unmountAll(target, context.records);
-      if (made === 'made') rmdirSync(nameBelow(target.parentFd, target.leaf));
+      if (made === 'made') removeIfEmpty(target);
       throw exhausted(error, order.target);
     }
   } finally {
     closeSync(target.parentFd);
+  }
+}
+
+/** What stands in a directory that we have just made was put there by somebody else, who keeps it. */
+function removeIfEmpty(target: TargetPlace): void {
+  try {
+    rmdirSync(nameBelow(target.parentFd, target.leaf));
+  } catch {
+    // The error that led here is the one to tell.
   }
 }
 
@@ -142,8 +151,7 @@ function isSameBind(context: BindContext, order: BindOrder, place: MountPlace, m
     mount.deviceMinor === place.deviceMinor &&
     mount.root === `/${order.path}` &&
     mount.readOnly &&
-    record !== undefined &&
-    record.complete &&
+    record?.complete === true &&
     record.volumeId === order.volumeId &&
     record.writable === order.writable &&
     record.allowExec === order.allowExec
@@ -197,18 +205,7 @@ function attachTree(
     complete: !order.writable,
   };
   const attributes = { nosuid: true, nodev: true, noexec: !order.allowExec };
-  const targetFd = openTarget(target);
-  let mountId: bigint;
-  try {
-    mountId = attachClone({
-      sourceFd,
-      targetFd,
-      attributes: { ...attributes, readOnly: true },
-      beforeAttach: (id) => context.records.write(id, record),
-    }).mountId;
-  } finally {
-    closeSync(targetFd);
-  }
+  const mountId = attachDirectory(context, sourceFd, target, attributes, record);
   if (!order.writable) return mountId;
   const boundFd = openTarget(target);
   try {
@@ -218,6 +215,34 @@ function attachTree(
   }
   context.records.write(mountId, { ...record, complete: true });
   return mountId;
+}
+
+/** Attaches the read-only bind of the directory. Its record is there before it is, and goes when it does not come to be. */
+function attachDirectory(
+  context: BindContext,
+  sourceFd: number,
+  target: TargetPlace,
+  attributes: { nosuid: boolean; nodev: boolean; noexec: boolean },
+  record: BindRecord,
+): bigint {
+  const targetFd = openTarget(target);
+  let recorded: bigint | undefined;
+  try {
+    return attachClone({
+      sourceFd,
+      targetFd,
+      attributes: { ...attributes, readOnly: true },
+      beforeAttach: (mountId) => {
+        recorded = mountId;
+        context.records.write(mountId, record);
+      },
+    }).mountId;
+  } catch (error) {
+    if (recorded !== undefined) context.records.remove(recorded);
+    throw error;
+  } finally {
+    closeSync(targetFd);
+  }
 }
 
 function attachWritableFile(

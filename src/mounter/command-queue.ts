@@ -2,7 +2,7 @@
 // command inherits, so that the lock outlives a mounter that is killed while its command runs. In fuse mode famfs's own
 // lock loses data (famfs reference 5.5); this one is what keeps files apart.
 import { DriverError } from '../errors.ts';
-import { acquireFileLock, tryFileLock } from '../linux/file-lock.ts';
+import { acquireFileLock, type FileLock, tryFileLock } from '../linux/file-lock.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
 
 export interface WaitOptions {
@@ -36,17 +36,12 @@ export class CommandQueue {
     const turn = this.#takeTurn();
     try {
       await abortable(turn.begins, signal);
-      const lock = await acquireFileLock(this.#lockPath, {
-        timeoutMs,
-        ...(signal === undefined ? {} : { signal }),
-      });
+      const lock = await this.#acquire(signal, timeoutMs);
       try {
         return await work(lock.fd);
       } finally {
         lock.release();
       }
-    } catch (error) {
-      throw asBusy(error, this.#lockPath);
     } finally {
       turn.end();
     }
@@ -66,6 +61,17 @@ export class CommandQueue {
       }
     } finally {
       turn.end();
+    }
+  }
+
+  async #acquire(signal: AbortSignal | undefined, timeoutMs: number): Promise<FileLock> {
+    try {
+      return await acquireFileLock(this.#lockPath, {
+        timeoutMs,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      throw asBusy(error, this.#lockPath);
     }
   }
 

@@ -2,6 +2,7 @@
 // famfs says when it is not the one is misleading (famfs-kernel 3), so the driver looks first.
 import { realpathSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
+import { type MountTableEntry, readMountTable } from '../linux/mount-table.ts';
 import { type MountHolder, processesHolding } from '../linux/processes.ts';
 
 /** A device's names: as configured and as famfs resolves it. */
@@ -21,18 +22,35 @@ export function holdersOfDevice(devicePath: string): MountHolder[] {
   return processesHolding((entry) => sources.has(entry.source));
 }
 
-/** Mounts of one superblock other than the one at `exceptMountPoint` of this process's own namespace. */
+/**
+ * Mounts of one superblock that stay when the one at `mountPoint` of this process's namespace is unmounted: binds, and
+ * the copies that another namespace keeps for itself. A copy that the unmount reaches by propagation is no holder.
+ */
 export function holdersOfSuperblock(
   deviceMajor: number,
   deviceMinor: number,
-  exceptMountPoint: string,
+  mountPoint: string,
 ): MountHolder[] {
-  return processesHolding(
-    (entry) =>
-      entry.deviceMajor === deviceMajor &&
-      entry.deviceMinor === deviceMinor &&
-      entry.mountPoint !== exceptMountPoint,
+  const isOfSuperblock = (entry: MountTableEntry): boolean =>
+    entry.deviceMajor === deviceMajor && entry.deviceMinor === deviceMinor;
+  const ownTable = readMountTable();
+  const own = ownTable.findLast((entry) => entry.mountPoint === mountPoint && isOfSuperblock(entry));
+  const ownGroups = own === undefined ? new Set<string>() : peerGroupsAbove(own, ownTable);
+  return processesHolding((entry, table) => {
+    if (!isOfSuperblock(entry) || entry.mountId === own?.mountId) return false;
+    const goesWithIt =
+      entry.root === own?.root && [...peerGroupsAbove(entry, table)].some((group) => ownGroups.has(group));
+    return !goesWithIt;
+  });
+}
+
+/** The peer groups of the mount that an entry is mounted on: an unmount there reaches whoever shares one (mount_namespaces(7)). */
+function peerGroupsAbove(entry: MountTableEntry, table: readonly MountTableEntry[]): Set<string> {
+  const parent = table.find(({ mountId }) => mountId === entry.parentMountId);
+  const groups = parent?.optionalFields.flatMap(
+    (field) => /^(?:shared|master):(\d+)$/.exec(field)?.[1] ?? [],
   );
+  return new Set(groups);
 }
 
 /** The sentence that names who holds something. */

@@ -88,7 +88,8 @@ function lookAtMapping(
         ? 'device gives no physical range'
         : `device at 0x${request.physical.start.toString(16)}+${request.physical.sizeBytes}`,
     ].join('; ');
-    const isHuge = inDevice && residentPerTouchBytes >= Math.min(hugePageBytes, Number(mappedBytes));
+    const isHuge =
+      inDevice && !request.simulated && residentPerTouchBytes >= Math.min(hugePageBytes, Number(mappedBytes));
     const pageSizeBytes = isHuge ? hugePageBytes : Number(smaps.mmuPageSizeBytes) || smallPageBytes;
     return {
       kind: kindOf(request.simulated, inDevice, isHuge, frame !== undefined),
@@ -107,8 +108,9 @@ function kindOf(
   isHuge: boolean,
   knowsPlace: boolean,
 ): MappingEvidence['kind'] {
-  if (inDevice) return isHuge ? 'dax-2mib' : 'dax-4kib';
+  // First, because a simulated device claims a range of physical memory that ordinary pages lie in as well.
   if (simulated) return 'simulated';
+  if (inDevice) return isHuge ? 'dax-2mib' : 'dax-4kib';
   return knowsPlace ? 'page-cache' : 'unknown';
 }
 

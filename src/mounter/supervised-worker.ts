@@ -1,7 +1,7 @@
 // Keeps one worker process at hand and replaces it when it was given up. Never more than one that is stuck in the kernel.
 import { DriverError } from '../errors.ts';
 import { WorkerError, type WorkerProcess } from '../linux/worker-process.ts';
-import { valueOf, type WorkerAnswer } from './worker-answer.ts';
+import { valueOrThrow, type WorkerAnswer } from './worker-answer.ts';
 
 /** Starts a worker process; the composition root knows the program. */
 export type StartWorker = () => WorkerProcess;
@@ -30,7 +30,7 @@ export class SupervisedWorker {
   async request(body: unknown, timeoutMs: number): Promise<unknown> {
     const worker = this.#current();
     try {
-      return valueOf((await worker.request(body, timeoutMs)) as WorkerAnswer);
+      return valueOrThrow((await worker.request(body, timeoutMs)) as WorkerAnswer);
     } catch (error) {
       if (!(error instanceof WorkerError)) throw error;
       if (error.failure === 'timed-out') {
@@ -52,9 +52,11 @@ export class SupervisedWorker {
     this.#process?.kill();
   }
 
-  /** Ends the process; the next request starts a fresh one. */
+  /** Ends the process, unless it is one that was given up; the next request starts a fresh one. */
   restart(): void {
+    if (this.isStuck) return;
     this.#process?.kill();
+    this.#process = undefined;
   }
 
   #current(): WorkerProcess {

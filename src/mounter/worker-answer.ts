@@ -24,7 +24,7 @@ export async function answerOf(work: () => unknown): Promise<WorkerAnswer> {
 }
 
 /** The value of a worker's answer in the mounter, or its error thrown there. */
-export function valueOf(answer: WorkerAnswer): unknown {
+export function valueOrThrow(answer: WorkerAnswer): unknown {
   if (answer.ok) return answer.value;
   throw new DriverError(answer.reason, answer.message, { details: answer.details, cause: answer.stack });
 }
