@@ -3,8 +3,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { errorCodeOf, errorNumber } from '../linux/syscall-error.ts';
 import { scanUnsigned } from './c-numbers.ts';
-import type { CommandContext } from './command-context.ts';
-import { ProcessDeath } from './command-context.ts';
+import { type CommandContext, ProcessDeath } from './command-context.ts';
 import type { OptionTable } from './get-options.ts';
 import { realPathOf } from './mounted-pool.ts';
 import { printUsage, readOptions } from './option-reader.ts';

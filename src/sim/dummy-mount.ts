@@ -5,12 +5,12 @@ import { mkdtempSync } from 'node:fs';
 import path from 'node:path';
 import type { CommandContext } from './command-context.ts';
 import { readSuperblockBytes } from './device.ts';
-import { type FamfsMode, hasKernelModule, isStandaloneModuleLoaded } from './famfs-mode.ts';
+import { type FamfsMode, hasKernelModule } from './famfs-mode.ts';
 import { mountFuseMode, shownMountPoint, waitForRelease } from './mount-fuse.ts';
+import { standaloneDummyProblem } from './mount-standalone.ts';
 import type { NodeDevice } from './node.ts';
 import { roleOfNode } from './pool-identity.ts';
 
-const noSuchDevice = -19;
 const busy = -16;
 
 /** Whose dummy mount it is: mkfs.famfs does without a superblock in standalone mode, famfs fsck does not. */
@@ -38,7 +38,7 @@ export async function withDummyMount(
 ): Promise<number> {
   const { device, mode } = request;
   const mountPoint = mkdtempSync(path.join(context.temporaryDirectory, 'famfs_dummy_'));
-  const problem = mode === 'fuse' ? undefined : standaloneProblem(context, device);
+  const problem = mode === 'fuse' ? undefined : standaloneDummyProblem(context, device);
   if (problem !== undefined) return onFailure(problem);
   const isShown = mode === 'fuse' && shownMountPoint(context, device) !== undefined;
   const hold = isShown ? undefined : await holdDevice(context, device, mode);
@@ -65,17 +65,6 @@ export async function withDummyMount(
   } finally {
     hold.release();
   }
-}
-
-function standaloneProblem(context: CommandContext, device: NodeDevice): number | undefined {
-  const shown = shownMountPoint(context, device);
-  if (shown !== undefined) {
-    context.complain(`famfs_dummy_mount_v1: cannot mount while ${device.path} is mounted on ${shown}`);
-    return -1;
-  }
-  if (isStandaloneModuleLoaded(context)) return undefined;
-  context.complain('famfs_dummy_mount_v1: famfs kernel module is not loaded');
-  return noSuchDevice;
 }
 
 async function holdDevice(

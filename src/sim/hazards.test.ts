@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
-import { SimulatedPair } from '../../test/simulated-pair.ts';
 import { commandContext } from './command-context.ts';
 import { LockedLog } from './locked-log.ts';
 import { makePoolFile } from './make-pool-file.ts';
+import { SimulatedPair } from './simulated-pair.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);

@@ -10,8 +10,7 @@ import {
 } from '../famfs/log-header.ts';
 import { refusalOf } from '../famfs/refusal.ts';
 import type { Superblock } from '../famfs/superblock.ts';
-import type { CommandContext } from './command-context.ts';
-import { ProcessDeath } from './command-context.ts';
+import { type CommandContext, ProcessDeath } from './command-context.ts';
 import { PoolAllocator } from './pool-allocator.ts';
 
 /** A log in memory. `header` holds the fields as they are, whether or not magic and CRC are right. */

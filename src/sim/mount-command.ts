@@ -7,7 +7,7 @@ import { checkDaxMode } from './dax-mode.ts';
 import { type FamfsMode, isStandaloneModuleLoaded, selectMode } from './famfs-mode.ts';
 import type { OptionTable } from './get-options.ts';
 import { mountFuseMode } from './mount-fuse.ts';
-import { mountModule, mountStandaloneMode } from './mount-standalone.ts';
+import { mountStandaloneDummy, mountStandaloneMode } from './mount-standalone.ts';
 import { realPathOf } from './mounted-pool.ts';
 import { findNodeDevice, type NodeDevice } from './node.ts';
 import { printUsage, readOptions } from './option-reader.ts';
@@ -178,7 +178,10 @@ async function mountByFuse(context: CommandContext, settings: Settings, target: 
     context,
     isDummy ? request : { ...request, shadow: shadow && path.resolve(shadow), timeoutSeconds },
   );
-  if (isDummy) sayDummy(context, devicePath, mountPoint, mounted, 'famfs_dummy_mount');
+  if (isDummy && mounted === 0) context.print(`Successful dummy mount at ${mountPoint}`);
+  else if (isDummy) {
+    context.complain(`famfs_dummy_mount: dummy mount failed for ${devicePath} at ${mountPoint}`);
+  }
   return mounted;
 }
 
@@ -199,22 +202,11 @@ async function mountByModule(context: CommandContext, settings: Settings, target
 
 async function mountDummyByModule(context: CommandContext, { device, devicePath }: Target): Promise<number> {
   const mountPoint = makeDummyDirectory(context);
-  if (!isStandaloneModuleLoaded(context) || device === undefined) return -1;
-  const mount = await mountModule(context, device, mountPoint);
-  const result = typeof mount === 'number' ? -mount : 0;
-  sayDummy(context, devicePath, mountPoint, result, 'famfs_dummy_mount_v1');
-  return result;
-}
-
-function sayDummy(
-  context: CommandContext,
-  devicePath: string,
-  mountPoint: string,
-  result: number,
-  who: string,
-): void {
-  if (result === 0) context.print(`Successful dummy mount at ${mountPoint}`);
-  else context.complain(`${who}: dummy mount failed for ${devicePath} at ${mountPoint}`);
+  const result = checkDaxMode(context, { devicePath, command: 'famfs mount', maySwitch: false });
+  if (result !== 0 || device === undefined) return result;
+  const mounted = await mountStandaloneDummy(context, device, mountPoint);
+  if (mounted === 0) context.print(`Successful dummy mount at ${mountPoint}`);
+  return mounted;
 }
 
 function makeDummyDirectory(context: CommandContext): string {

@@ -3,7 +3,8 @@
 import { DriverError } from '../errors.ts';
 import { parseSuperblock } from '../famfs/superblock.ts';
 import type { CommandContext } from './command-context.ts';
-import { addMetaDirectory, addMetaLog, waitForRelease } from './mount-fuse.ts';
+import { isStandaloneModuleLoaded } from './famfs-mode.ts';
+import { addMetaDirectory, addMetaLog, shownMountPoint, waitForRelease } from './mount-fuse.ts';
 import { readLogThrough, readSuperblockThrough } from './mounted-pool.ts';
 import type { NodeDevice } from './node.ts';
 import { roleOfNode } from './pool-identity.ts';
@@ -12,6 +13,7 @@ import type { SimulatedMount } from './simulated-mount.ts';
 import { spawnDaemon } from './spawn-daemon.ts';
 
 const busy = 16;
+const noSuchDevice = -19;
 
 /** Mounts; returns 0, or famfs's result after its messages. A log that does not replay leaves the mount in place. */
 export async function mountStandaloneMode(
@@ -47,8 +49,48 @@ export async function mountStandaloneMode(
   return replayLog(context, mount, superblock, log, { isDryRun: false, asClient: false });
 }
 
+/** The dummy mount of the standalone mode: superblock and log, and no replay. It stays until it is unmounted. */
+export async function mountStandaloneDummy(
+  context: CommandContext,
+  device: NodeDevice,
+  mountPoint: string,
+): Promise<number> {
+  const problem = standaloneDummyProblem(context, device);
+  if (problem !== undefined) return problem;
+  const mount = await mountModule(context, device, mountPoint);
+  if (typeof mount === 'number') {
+    context.complain(
+      `famfs_dummy_mount_v1: mount failed for ${device.path} at ${mountPoint} (errno=${mount})`,
+    );
+    return -mount;
+  }
+  addMetaDirectory(mount);
+  const superblock = readSuperblockThrough({ mount, mountPoint, rootWithin: '/' });
+  const role = superblock === undefined ? 'none' : roleOfNode(context, superblock);
+  if (superblock === undefined || role === 'none') {
+    context.complain(`famfs_dummy_mount_v1: no valid famfs superblock on ${device.path}`);
+    const { unmount } = await import('../linux/mounts.ts');
+    unmount(mountPoint);
+    return -1;
+  }
+  addMetaLog(mount, parseSuperblock(superblock).logLengthBytes, role === 'master');
+  return 0;
+}
+
+/** Why there can be no dummy mount in standalone mode, as famfs's result after a message; undefined when there can. */
+export function standaloneDummyProblem(context: CommandContext, device: NodeDevice): number | undefined {
+  const shown = shownMountPoint(context, device);
+  if (shown !== undefined) {
+    context.complain(`famfs_dummy_mount_v1: cannot mount while ${device.path} is mounted on ${shown}`);
+    return -1;
+  }
+  if (isStandaloneModuleLoaded(context)) return undefined;
+  context.complain('famfs_dummy_mount_v1: famfs kernel module is not loaded');
+  return noSuchDevice;
+}
+
 /** mount(2) of the module: the mount, still empty, or the errno it failed with. */
-export async function mountModule(
+async function mountModule(
   context: CommandContext,
   device: NodeDevice,
   mountPoint: string,

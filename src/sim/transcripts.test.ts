@@ -6,10 +6,10 @@ import path from 'node:path';
 import { after, describe, test } from 'node:test';
 import { readTranscripts, type Transcript } from '../../test/famfs-transcripts.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
-import { type NodeName, type PairOutcome, SimulatedPair } from '../../test/simulated-pair.ts';
-import { endAll, type OpenEnds, statesBefore } from '../../test/transcript-states.ts';
 import { parseLogEntry } from '../famfs/log-entry.ts';
 import { readLog, readSuperblockBytes } from './device.ts';
+import { type NodeName, type PairOutcome, SimulatedPair } from './simulated-pair.ts';
+import { endAll, type OpenEnds, statesBefore } from './transcript-states.ts';
 
 /** Records that the simulator does not show, and why. */
 const exceptions: Readonly<Record<string, string>> = {

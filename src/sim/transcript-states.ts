@@ -1,6 +1,5 @@
 // The situations in which the famfs programs were recorded: what to do to a simulated pair before a record so that it
 // finds the state that the real one found. Knows nothing of what a record has to answer.
-import { spawn } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -12,11 +11,11 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { LogEntry } from '../src/famfs/log-entry.ts';
-import { encodeLog, minLogLengthBytes } from '../src/famfs/log-writer.ts';
-import { mountFileSystem, mountFlags, unmount } from '../src/linux/mounts.ts';
-import { clearLog, readLog, readSuperblockBytes, writeLog, writeSuperblockBytes } from '../src/sim/device.ts';
-import { setDeviceDriver } from '../src/sim/node.ts';
+import type { LogEntry } from '../famfs/log-entry.ts';
+import { encodeLog, minLogLengthBytes } from '../famfs/log-writer.ts';
+import { mountFileSystem, mountFlags, unmount } from '../linux/mounts.ts';
+import { clearLog, readLog, readSuperblockBytes, writeLog, writeSuperblockBytes } from './device.ts';
+import { setDeviceDriver } from './node.ts';
 import type { SimulatedPair } from './simulated-pair.ts';
 
 const slot = 'pvc-11111111-2222-4333-8444-555555555555';
@@ -89,17 +88,9 @@ const makeSources: Step = (pair) => {
 const holdLock: Step = async (pair, open) => {
   // flock(1) holds the lock for as long as its child lives; a waiting writer gets it when the time is over.
   const log = pair.real('master', '/mnt/famfs/.meta/.log');
-  const script = `echo held; read -r -t ${pair.mode === 'v1' ? lockedMs / 1000 : 3600} _; true`;
-  const holder = spawn('flock', ['--exclusive', '--no-fork', log, 'bash', '-c', script], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  await new Promise((resolve) => holder.stdout.once('data', resolve));
-  open.ends.push(async () => {
-    if (holder.exitCode !== null) return;
-    const ended = new Promise((resolve) => holder.once('exit', resolve));
-    holder.stdin.end('\n');
-    await ended;
-  });
+  const seconds = pair.mode === 'v1' ? lockedMs / 1000 : 3600;
+  const script = `echo held >&3; exec sleep ${seconds}`;
+  open.ends.push(await pair.startHolder(['flock', '--exclusive', '--no-fork', log, 'sh', '-c', script]));
 };
 
 const fillLog: Step = async (pair, open) => {

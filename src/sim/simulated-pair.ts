@@ -1,16 +1,18 @@
 // Two simulated nodes on one simulated device, with the names of the recorded calls: what the records call
 // /dev/dax0.0, /mnt and /tmp lies in a temporary directory here, and the texts are translated. Judges nothing.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readMountTable } from '../src/linux/mount-table.ts';
-import { mountFileSystem, unmount } from '../src/linux/mounts.ts';
-import { createDevice, type SimulatedDevice } from '../src/sim/device.ts';
-import { runFamfs, runMkfs } from '../src/sim/famfs-command.ts';
-import { createNode, type SimulatedNode } from '../src/sim/node.ts';
+import { runCommand } from '../linux/child-process.ts';
+import { startDetached } from '../linux/detached-process.ts';
+import { readMountTable } from '../linux/mount-table.ts';
+import { mountFileSystem, unmount } from '../linux/mounts.ts';
+import { processState } from '../linux/processes.ts';
+import { createDevice, type SimulatedDevice } from './device.ts';
+import { isDeviceHeld } from './device-holder.ts';
+import { runFamfs, runMkfs } from './famfs-command.ts';
+import { createNode, type SimulatedNode } from './node.ts';
 
 export type NodeName = 'master' | 'client';
 
@@ -81,7 +83,7 @@ export class SimulatedPair {
     const isOurs = program === 'famfs' || program === 'mkfs.famfs';
     const before = process.umask(options.umask ?? 0);
     try {
-      if (!isOurs || options.asProcess === true) return this.#spawnCall(node, [program, ...words]);
+      if (!isOurs || options.asProcess === true) return await this.#spawnCall(node, [program, ...words]);
       const run = program === 'famfs' ? runFamfs : runMkfs;
       const { root } = this.nodes[node];
       const outcome = await run(words, { nodeRoot: root, environment: this.#environment });
@@ -117,8 +119,7 @@ export class SimulatedPair {
       for (let entry = this.#lastMountOf(node); entry !== undefined; entry = this.#lastMountOf(node)) {
         unmount(entry, { detach: true });
       }
-      const { isDeviceHeld } = await import('../src/sim/device-holder.ts');
-      while (isDeviceHeld(this.nodes[node], 'dax0.0')) await sleep(5);
+      await this.#untilFree(node);
     }
   }
 
@@ -139,22 +140,30 @@ export class SimulatedPair {
   async holdInOtherNamespace(node: NodeName): Promise<() => Promise<void>> {
     const famfs = path.join(this.nodes[node].binDirectory, 'famfs');
     const words = ['mount', this.#modeFlag, '/dev/dax0.0', '/mnt/famfs'].map((word) => this.real(node, word));
-    const script = '"$@" >&2 && echo held && read -r _; umount "$0"';
     const place = this.real(node, '/mnt/famfs');
-    const holder = spawn(
-      'unshare',
-      ['-m', '--propagation', 'private', 'bash', '-c', script, place, famfs, ...words],
-      {
-        env: this.#environment,
-        stdio: ['pipe', 'pipe', 'ignore'],
-      },
-    );
-    const ended = once(holder, 'exit').then(([status]) => {
-      throw new Error(`the mount in another namespace failed with ${status}`);
+    // The daemon of the mount would hold the namespace for ever; the mount has to be taken away within it.
+    const script = `"$@" && echo held >&3 && { sleep 3600 & trap 'kill $!; umount "$0"; exit' TERM; wait; }`;
+    const holder = ['unshare', '-m', '--propagation', 'private', 'sh', '-c', script, place, famfs, ...words];
+    const end = await this.startHolder(holder);
+    return async () => {
+      await end();
+      await this.#untilFree(node);
+    };
+  }
+
+  /** Starts a process that says on descriptor 3 that it is ready, and returns what ends it. */
+  async startHolder(argv: readonly string[]): Promise<() => Promise<void>> {
+    const { pid, line } = await startDetached({
+      argv: ['/usr/bin/env', ...argv],
+      env: this.#environment,
+      logPath: path.join(this.base, 'holders.log'),
+      isReady: (said) => said === 'held',
     });
-    await Promise.race([once(holder.stdout, 'data'), ended]);
-    ended.catch(() => undefined);
-    return () => this.#endHolder(node, holder);
+    if (line !== 'held') throw new Error(`${argv.join(' ')} ended before it was ready`);
+    return async () => {
+      if (processState(pid) !== undefined) process.kill(pid, 'SIGTERM');
+      while (processState(pid) !== undefined) await sleep(5);
+    };
   }
 
   /** Names of what lies in the temporary directory of both nodes, with the random part left out. */
@@ -201,26 +210,18 @@ export class SimulatedPair {
     return this.#mountsOf(node).at(-1);
   }
 
-  #spawnCall(node: NodeName, argv: readonly string[]): PairOutcome {
+  async #spawnCall(node: NodeName, argv: readonly string[]): Promise<PairOutcome> {
     const bin = this.nodes[node].binDirectory;
     const [program = '', ...words] = argv.map((word) =>
       word === 'famfs' || word === 'mkfs.famfs' ? path.join(bin, word) : word,
     );
-    const child = spawnSync(program, words, {
-      env: this.#environment,
-      encoding: 'utf8',
-      // bash takes a socket on stdin, which Node's pipes are, for a remote shell and reads its start-up files.
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const exit = child.status ?? 128 + (child.signal === null ? 0 : os.constants.signals[child.signal]);
+    const child = await runCommand(program, words, { env: this.#environment, umask: process.umask() });
+    const signal = child.signal as NodeJS.Signals | null;
+    const exit = child.exitCode ?? 128 + (signal === null ? 0 : os.constants.signals[signal]);
     return { exit, stdout: this.shown(child.stdout), stderr: this.shown(child.stderr) };
   }
 
-  async #endHolder(node: NodeName, holder: ChildProcess): Promise<void> {
-    const ended = once(holder, 'exit');
-    holder.stdin?.end('\n');
-    await ended;
-    const { isDeviceHeld } = await import('../src/sim/device-holder.ts');
+  async #untilFree(node: NodeName): Promise<void> {
     while (isDeviceHeld(this.nodes[node], 'dax0.0')) await sleep(5);
   }
 }
