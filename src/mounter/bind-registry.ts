@@ -28,10 +28,14 @@ export class BindRegistry {
     }
   }
 
-  /** Takes up a bind that a worker has made. */
+  /** Takes up a bind that was there before, by its record. */
   learn(mountId: bigint): void {
     const record = this.#records.read(mountId);
-    if (record === undefined) return;
+    if (record !== undefined) this.add(mountId, record);
+  }
+
+  /** Takes up a bind whose record is known. */
+  add(mountId: bigint, record: BindRecord): void {
     this.forget([mountId]);
     this.#byMountId.set(mountId, { ...record, mountId });
     addTo(this.#byVolume, record.volumeId, mountId);

@@ -1,7 +1,10 @@
 // The privileged side of a node, whole: finds devices, keeps their pools mounted, binds and unbinds. Knows nothing of CSI;
 // its verbs are those of proto/mounter.proto, and service.ts puts them on a socket.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
+import { requirePoolPath } from '../famfs/command-values.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { BindRecords } from './bind-record.ts';
 import type { BindRegistry, KnownBind } from './bind-registry.ts';
 import type { ChangeSignal } from './change-signal.ts';
 import { KeyedLock } from './keyed-lock.ts';
@@ -9,8 +12,14 @@ import type { MounterSettings } from './mounter-settings.ts';
 import type { Pool } from './pool.ts';
 import type { PoolFinder } from './pool-finder.ts';
 import type { NodeState, Problem } from './pool-state.ts';
-import type { BindOrder, MappingEvidence, PathContents, TargetVerbs } from './pool-verbs.ts';
-import type { SupervisedWorker } from './supervised-worker.ts';
+import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
+import { unbindTarget } from './unbind.ts';
+
+const closePatienceMs = 5_000;
+const longestVolumeIdBytes = 256;
+
+/** Whoever watches the state gets it at most this often; a node that binds much changes all the time. */
+const watchPauseMs = 100;
 
 /** Facts about the node that do not change while the mounter runs. */
 export interface NodeFacts {
@@ -28,7 +37,7 @@ export interface MounterParts {
   readonly facts: NodeFacts;
   readonly finder: PoolFinder;
   readonly registry: BindRegistry;
-  readonly targetWorker: SupervisedWorker;
+  readonly records: BindRecords;
   readonly changes: ChangeSignal;
   readonly log: Logger;
 }
@@ -44,22 +53,24 @@ export class Mounter {
   }
 
   /** Takes up what a former life left, then watches devices and pools until `close`. */
-  async start(): Promise<void> {
+  start(): void {
     const { registry, finder, settings, facts } = this.#parts;
     registry.load();
     if (facts.problems.length > 0) return;
-    await finder.adopt();
+    finder.adopt();
     this.#loops = Promise.all([
       this.#every(settings.scanIntervalMs, () => finder.scan()),
       this.#every(settings.healthIntervalMs, () => this.#tickPools()),
     ]);
   }
 
-  /** Stops watching. Mounts, binds and daemons stay as they are. */
+  /**
+   * Stops watching. Mounts, binds and daemons stay as they are. A famfs command that runs is not waited for long: it goes
+   * on without us, and the lock it holds with it.
+   */
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#loops;
-    this.#parts.targetWorker.close();
+    await Promise.race([this.#loops, sleep(closePatienceMs, undefined, { ref: false })]);
     this.#parts.finder.close();
   }
 
@@ -86,6 +97,7 @@ export class Mounter {
     while (!signal.aborted) {
       const state = this.state();
       yield state;
+      await sleep(watchPauseMs, undefined, { signal }).catch(() => undefined);
       await changes.after(state.revision, signal);
     }
   }
@@ -99,24 +111,26 @@ export class Mounter {
     order: BindOrder,
     signal: AbortSignal,
   ): Promise<{ alreadyBound: boolean; mountId: bigint }> {
+    requirePoolPath(order.path);
+    requireVolumeId(order.volumeId);
     const pool = this.#pool(poolUuid);
     if (order.writable) await this.#allowWriting(pool, signal);
     return this.#busy.run([`target ${order.target}`, `volume ${order.volumeId}`], async () => {
       signal.throwIfAborted();
       this.#refuseSecondTarget(order);
       const bound = await pool.bind(order, signal);
-      this.#parts.registry.learn(bound.mountId);
+      if (bound.alreadyBound) this.#parts.registry.learn(bound.mountId);
+      else this.#parts.registry.add(bound.mountId, { ...order, poolUuid, complete: true });
       this.#parts.changes.raise();
       return bound;
     });
   }
 
   /** Takes a target away. @throws DriverError as `unbindTarget` */
-  async unbind(order: TargetVerbs['unbind']['request']): Promise<boolean> {
-    return this.#busy.run([`target ${order.target}`], async () => {
-      const { targetWorker, registry, changes, settings } = this.#parts;
-      const answer = await targetWorker.request(order, settings.probeTimeoutMs);
-      const { wasBound, mountIds } = answer as TargetVerbs['unbind']['response'];
+  async unbind({ target, volumeId }: { target: string; volumeId: string }): Promise<boolean> {
+    return this.#busy.run([`target ${target}`], async () => {
+      const { registry, records, changes, settings } = this.#parts;
+      const { wasBound, mountIds } = unbindTarget(target, volumeId, settings.kubeletDirs, records);
       registry.forget(mountIds);
       if (wasBound) changes.raise();
       return wasBound;
@@ -134,6 +148,7 @@ export class Mounter {
     path: string,
     signal: AbortSignal,
   ): Promise<PathContents & { pool: ReturnType<Pool['state']> }> {
+    requirePoolPath(path);
     const pool = this.#pool(poolUuid);
     const contents = await pool.contents(path, signal);
     return { ...contents, pool: pool.state() };
@@ -142,6 +157,7 @@ export class Mounter {
   /** Everything that is wrong with a pool, a path and a target; empty when all serve. */
   async health(poolUuid: string, path: string, target: string): Promise<Problem[]> {
     const problems: Problem[] = [];
+    if (path !== '') requirePoolPath(path);
     try {
       const pool = this.#pool(poolUuid);
       if (pool.phase !== 'ready' && pool.problem !== undefined) return [pool.problem];
@@ -150,15 +166,22 @@ export class Mounter {
     } catch (error) {
       problems.push(asProblem(error));
     }
-    const bind =
-      target === '' ? undefined : this.#parts.registry.all().find((known) => known.target === target);
-    if (target !== '' && bind === undefined) {
-      problems.push({ reason: 'not-published', message: `Nothing of this driver is mounted at ${target}.` });
+    if (target === '') return problems;
+    const isThere = this.#parts.registry
+      .atTarget(target)
+      .some((bind) => bind.poolUuid === poolUuid && (path === '' || bind.path === path));
+    if (!isThere) {
+      const what = path === '' ? `pool ${poolUuid}` : `${path} of pool ${poolUuid}`;
+      problems.push({
+        reason: 'not-published',
+        message: `${what} is not mounted at ${target} by this driver.`,
+      });
     }
     return problems;
   }
 
   inspectMapping(poolUuid: string, path: string, signal: AbortSignal): Promise<MappingEvidence> {
+    requirePoolPath(path);
     return this.#pool(poolUuid).inspectMapping(path, signal);
   }
 
@@ -198,8 +221,13 @@ export class Mounter {
     );
   }
 
+  /** Each pool at its own pace: one that hangs or is being mounted anew holds up the watch of no other. */
   async #tickPools(): Promise<void> {
-    await Promise.all(this.#parts.finder.pools().map((pool) => pool.tick()));
+    for (const pool of this.#parts.finder.pools()) {
+      pool
+        .tick()
+        .catch((error: unknown) => this.#parts.log.error('watch failed', { pool: pool.uuid, error }));
+    }
   }
 
   /** Does `work` now and again until closed; what it throws is logged, never fatal. */
@@ -211,7 +239,7 @@ export class Mounter {
       } catch (error) {
         this.#parts.log.error('watch failed', { error });
       }
-      await sleepUnlessAborted(intervalMs, signal);
+      await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
     }
   }
 }
@@ -221,15 +249,11 @@ function asProblem(error: unknown): Problem {
   return { reason, message };
 }
 
-async function sleepUnlessAborted(durationMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(finish, durationMs);
-    signal.addEventListener('abort', finish, { once: true });
-    function finish(): void {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', finish);
-      resolve();
-    }
-  });
+/** A volume id is what records are found by; longer ones than a CSI string may be are a mistake of the caller. */
+function requireVolumeId(volumeId: string): void {
+  if (volumeId !== '' && Buffer.byteLength(volumeId) <= longestVolumeIdBytes) return;
+  throw new DriverError(
+    'invalid-argument',
+    `A bind needs a volume id of 1 to ${longestVolumeIdBytes} bytes.`,
+  );
 }

@@ -69,16 +69,13 @@ export class PoolFinder {
     }));
   }
 
-  /** Takes up the pools that are mounted already: a former mounter's work. */
-  async adopt(): Promise<void> {
+  /** Begins to take up the pools that are mounted already: a former mounter's work. One that hangs holds up no other. */
+  adopt(): void {
     const devices = this.#parts.listDevices();
-    const found = this.#parts.mounts.mounted(devices);
-    await Promise.all(
-      found.map(async ({ uuid, device }) => {
-        this.#see(device).poolUuid = uuid;
-        await this.#takeUp(uuid, device).bringUp();
-      }),
-    );
+    for (const { uuid, device } of this.#parts.mounts.mounted(devices)) {
+      this.#see(device).poolUuid = uuid;
+      void this.#takeUp(uuid, device).bringUp();
+    }
   }
 
   /** Looks at all devices once: new ones are identified, pools that wait are tried again, those whose device is gone are marked. */
@@ -114,9 +111,14 @@ export class PoolFinder {
   async #identify(seen: SeenDevice): Promise<void> {
     try {
       const uuid = await this.#parts.mounts.identify(this.#poolDevice(seen.device), seen.device.driver);
-      this.#note(seen, uuid, undefined);
-      seen.retry.reset();
-      this.#serve(uuid, seen);
+      const refusal = this.#refusal(uuid, seen.device);
+      this.#note(seen, uuid, refusal);
+      if (refusal === undefined) {
+        seen.retry.reset();
+        void this.#takeUp(uuid, seen.device).bringUp();
+      } else {
+        seen.retry.failed();
+      }
     } catch (error) {
       const { reason, message } = DriverError.from(error);
       this.#note(seen, undefined, { reason, message });
@@ -124,26 +126,21 @@ export class PoolFinder {
     }
   }
 
-  #serve(uuid: string, seen: SeenDevice): void {
+  /** Why a pool that was found is not served from this device. */
+  #refusal(uuid: string, device: DaxDevice): Problem | undefined {
     const { pools } = this.#parts.settings;
     if (pools !== undefined && !pools.includes(uuid)) {
-      seen.problem = {
+      return {
         reason: 'pool-not-ready',
         message: `Pool ${uuid} is not among those this node is told to serve (--pools).`,
       };
-      seen.retry.failed();
-      return;
     }
     const known = this.#pools.get(uuid);
-    if (known !== undefined && known.phase !== 'lost' && known.deviceName !== seen.device.name) {
-      seen.problem = {
-        reason: 'device-unsuitable',
-        message: `It carries pool ${uuid}, which is served from ${known.deviceName} already: the same memory seen twice, or a copy of it.`,
-      };
-      seen.retry.failed();
-      return;
-    }
-    void this.#takeUp(uuid, seen.device).bringUp();
+    if (known === undefined || known.phase === 'lost' || known.deviceName === device.name) return undefined;
+    return {
+      reason: 'device-unsuitable',
+      message: `It carries pool ${uuid}, which is served from ${known.deviceName} already: the same memory seen twice, or a copy of it.`,
+    };
   }
 
   #takeUp(uuid: string, device: DaxDevice): Pool {
@@ -174,9 +171,9 @@ export class PoolFinder {
     for (const name of this.#devices.keys()) {
       if (present.has(name)) continue;
       this.#devices.delete(name);
-      this.#poolOn(name)?.lose();
       this.#parts.changes.raise();
     }
+    for (const pool of this.#pools.values()) if (!present.has(pool.deviceName)) pool.lose();
   }
 
   #see(device: DaxDevice): SeenDevice {

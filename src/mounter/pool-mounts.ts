@@ -12,7 +12,7 @@ import { missingCapabilities } from '../linux/capabilities.ts';
 import { runCommand } from '../linux/child-process.ts';
 import type { DaxDevice } from '../linux/dax-devices.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
-import { commandLine, listProcesses } from '../linux/processes.ts';
+import { commandLine, listProcesses, mountNamespaceOf } from '../linux/processes.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CommandQueue } from './command-queue.ts';
 import {
@@ -39,8 +39,6 @@ export interface MountedBy {
   readonly place: MountPlace;
   readonly mode: Mode;
   readonly adopted: boolean;
-  /** The superblock's: whose pool it is. */
-  readonly systemUuid: string;
 }
 
 export interface PoolMountsParts {
@@ -62,6 +60,8 @@ const freshIdentityMs = 10_000;
 export class PoolMounts {
   readonly #parts: PoolMountsParts;
   readonly #identified = new Map<string, { readonly uuid: string; readonly atMs: number }>();
+  /** Dummy mounts that stood in the way once; the second time they are leftovers. */
+  readonly #suspects = new Set<string>();
 
   constructor(parts: PoolMountsParts) {
     this.#parts = parts;
@@ -83,6 +83,7 @@ export class PoolMounts {
       devices.flatMap((device) => [...deviceSources(device.path)].map((source) => [source, device] as const)),
     );
     return readdirSync(this.#parts.settings.poolDir).flatMap((uuid) => {
+      if (!uuidPattern.test(uuid)) return [];
       const place = mountPlaceAt(this.pathOf(uuid));
       const device = place === undefined ? undefined : bySource.get(place.source);
       return device === undefined ? [] : [{ uuid, device }];
@@ -100,10 +101,10 @@ export class PoolMounts {
     return uuid;
   }
 
-  /** The pool's mount at its place; made when there is none. @throws DriverError why it cannot be had */
+  /** The pool's mount at its place, whatever state it is in; made when there is none. @throws DriverError why it cannot be had */
   async adoptOrMount(uuid: string, device: PoolDevice, worker: PoolWorker): Promise<MountedBy> {
     const place = await worker.request('place', {});
-    if (place !== undefined) return this.#adopt(place, worker);
+    if (place !== undefined) return { place, mode: this.#modeOf(place), adopted: true };
     return this.#parts.machineQueue.run((lockFd) => this.#mountLocked(uuid, device, worker, lockFd));
   }
 
@@ -135,11 +136,6 @@ export class PoolMounts {
     });
   }
 
-  async #adopt(place: MountPlace, worker: PoolWorker): Promise<MountedBy> {
-    const { systemUuid } = await worker.request('probe', {});
-    return { place, mode: this.#modeOf(place), adopted: true, systemUuid };
-  }
-
   async #mountLocked(
     uuid: string,
     device: PoolDevice,
@@ -160,7 +156,7 @@ export class PoolMounts {
     const mountPath = this.pathOf(uuid);
     this.#removeShadows(uuid);
     mkdirSync(mountPath, { recursive: true, mode: 0o700 });
-    const shadowPath = mkdtempSync(path.join(settings.shadowDir, `${shadowPrefix(uuid)}-`));
+    const shadowPath = mkdtempSync(path.join(settings.shadowDir, `${uuid}-`));
     const unit = `famfs-${uuid}`;
     const outcome = await commands.mount(
       { device: device.path, mountPoint: mountPath, shadowPath },
@@ -176,8 +172,8 @@ export class PoolMounts {
           `famfs says that it mounted pool ${uuid}, but there is no mount at ${mountPath}. If famfs runs on the host, the folder ${settings.poolDir} must be shared with it.`,
         );
       }
-      const { systemUuid } = await worker.request('probe', {});
-      return { place, mode, adopted: false, systemUuid };
+      await worker.request('probe', {});
+      return { place, mode, adopted: false };
     } catch (error) {
       await this.#clearFailedMount(uuid, mountPath, worker);
       throw error;
@@ -186,6 +182,7 @@ export class PoolMounts {
 
   async #identifyLocked(device: PoolDevice, driver: string | undefined, lockFd: number): Promise<string> {
     const { commands, settings, location } = this.#parts;
+    await this.#endLeftDummies(device.path);
     refuseHeldDevice(device.path);
     if (driver !== 'fsdev_dax' && !settings.allowDriverSwitch) {
       throw new DriverError(
@@ -224,17 +221,41 @@ export class PoolMounts {
     const daemonShadows = this.#shadowsOf(dummyPath);
     await this.#unmount(dummyPath);
     await this.#waitForDaemon(dummyPath);
-    for (const folder of new Set([...daemonShadows, ...(shadow === undefined ? [] : [shadow])])) {
+    const shadows = [...daemonShadows, ...(shadow === undefined ? [] : [shadow])];
+    for (const folder of new Set(shadows.filter((name) => shadowPattern.test(name)))) {
       rmSync(pathSeenFromHere(location, folder), { recursive: true, force: true });
     }
     removeEmpty(pathSeenFromHere(location, dummyPath));
   }
 
+  /**
+   * Ends dummy mounts that a mounter left when it was killed over them. We hold the machine's lock, so no driver is at it;
+   * a person's `famfs fsck` may be, so only one that was there at the last try as well is a leftover.
+   */
+  async #endLeftDummies(devicePath: string): Promise<void> {
+    const places = holdersOfDevice(devicePath).flatMap((holder) =>
+      holder.mountNamespace === this.#famfsNamespace() ? holder.mountPoints : [],
+    );
+    const dummies = places.filter((place) => dummyPattern.test(place));
+    for (const place of dummies) {
+      if (!this.#suspects.has(place)) continue;
+      this.#parts.log.info('leftover of famfs cleared', { mountPath: place });
+      await this.#endDummy(place, undefined);
+    }
+    this.#suspects.clear();
+    for (const place of dummies) this.#suspects.add(place);
+  }
+
+  /** Errors here are told and not thrown: why the mount failed matters more than what is left of it. */
   async #clearFailedMount(uuid: string, mountPath: string, worker: PoolWorker): Promise<void> {
     worker.restart();
-    await this.#unmount(mountPath);
-    await this.#waitForDaemon(mountPath);
-    this.#removeShadows(uuid);
+    try {
+      await this.#unmount(mountPath);
+      await this.#waitForDaemon(mountPath);
+      this.#removeShadows(uuid);
+    } catch (error) {
+      this.#parts.log.warn('a failed mount could not be cleared', { pool: uuid, mountPath, error });
+    }
   }
 
   /** Unmounts in the namespaces where famfs mounted. Nothing mounted there is success. */
@@ -271,26 +292,33 @@ export class PoolMounts {
    * a process that is stuck in a page fault on a hung mount cannot be, for whoever tries waits with it.
    */
   #daemonsOf(mountPath: string): number[] {
+    const namespace = this.#famfsNamespace();
     return listProcesses().flatMap(({ pid, state, comm }) => {
-      if (state === 'Z' || comm !== 'famfs_fused') return [];
-      const argv = commandLine(pid) ?? [];
-      return argv.at(-1) === mountPath && argv.some((word) => word.startsWith('daxdev=')) ? [pid] : [];
+      // What runs elsewhere can call itself what it likes; it is no daemon of ours.
+      if (state === 'Z' || comm !== 'famfs_fused' || mountNamespaceOf(pid) !== namespace) return [];
+      const words = daemonWords(pid);
+      return words.at(-1) === mountPath && words.some((word) => word.startsWith('daxdev=')) ? [pid] : [];
     });
   }
 
   #shadowsOf(mountPath: string): string[] {
     return this.#daemonsOf(mountPath).flatMap((pid) => {
-      const options = commandLine(pid)?.find((word) => word.startsWith('daxdev=')) ?? '';
+      const options = daemonWords(pid).find((word) => word.startsWith('daxdev=')) ?? '';
       return /(?:^|,)shadow=([^,]+)/.exec(options)?.slice(1, 2) ?? [];
     });
+  }
+
+  /** The mount namespace in which famfs and its daemons run. */
+  #famfsNamespace(): string | undefined {
+    const { location } = this.#parts;
+    return mountNamespaceOf(location.kind === 'host' ? location.hostPid : 'self');
   }
 
   /** Shadow trees of a pool's former mounts. They hold small files only; nothing is ever mounted in one. */
   #removeShadows(uuid: string): void {
     const { shadowDir } = this.#parts.settings;
     for (const name of readdirSync(shadowDir)) {
-      if (name.startsWith(`${shadowPrefix(uuid)}-`))
-        rmSync(path.join(shadowDir, name), { recursive: true, force: true });
+      if (name.startsWith(`${uuid}-`)) rmSync(path.join(shadowDir, name), { recursive: true, force: true });
     }
   }
 
@@ -316,9 +344,14 @@ export class PoolMounts {
   }
 }
 
-/** Shadow paths are short, because a socket's path in them must fit 107 bytes (famfs reference 5.2). */
-function shadowPrefix(uuid: string): string {
-  return uuid.slice(0, 13);
+/** What famfs names by itself, by mkdtemp(3): nothing else is ever taken for a leftover. */
+const dummyPattern = /^(?:\/[\w.-]+)*\/famfs_dummy_[A-Za-z0-9]{6}$/;
+const shadowPattern = /^(?:\/[\w.-]+)*\/famfs_shadow_[A-Za-z0-9]{6}$/;
+const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** A daemon's command line by words; one that has renamed itself shows blanks for the NULs between them. */
+function daemonWords(pid: number): string[] {
+  return (commandLine(pid) ?? []).flatMap((text) => text.split(' ')).filter((word) => word !== '');
 }
 
 function removeEmpty(folder: string): void {

@@ -75,6 +75,12 @@ export interface PoolVerbs {
   operationPolicy: { request: Record<string, never>; response: 'protected' | 'open' };
 }
 
+/**
+ * In the details of an error: the worker has not read the log, because it has just replaced one that ended. Nothing is
+ * wrong with the pool; a replay reads it.
+ */
+export const logUnreadMark = 'logUnread';
+
 /** A device's place in physical memory, from sysfs. */
 export interface PhysicalRange {
   readonly start: bigint;
@@ -82,11 +88,3 @@ export interface PhysicalRange {
 }
 
 export type PoolVerb = keyof PoolVerbs;
-
-/** Verbs of the worker that takes targets away; it belongs to no pool. */
-export interface TargetVerbs {
-  unbind: {
-    request: { readonly target: string; readonly volumeId: string };
-    response: { readonly wasBound: boolean; readonly mountIds: readonly bigint[] };
-  };
-}

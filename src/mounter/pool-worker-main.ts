@@ -12,7 +12,13 @@ import { inspectMapping } from './mapping-kind.ts';
 import { mountedLogSource } from './mounted-log-source.ts';
 import { mountFailure, mountPlaceAt, probeSuperblock, withPoolRoot } from './mounted-pool.ts';
 import { operationPolicyOf } from './operation-policy.ts';
-import type { LogSummary, PathContents, PoolVerb, PoolVerbs } from './pool-verbs.ts';
+import {
+  type LogSummary,
+  logUnreadMark,
+  type PathContents,
+  type PoolVerb,
+  type PoolVerbs,
+} from './pool-verbs.ts';
 import { answerOf, type WorkerAnswer } from './worker-answer.ts';
 
 /** How many files are looked at between two signs of life; a first look at a file can take milliseconds (famfs reference 7). */
@@ -53,8 +59,10 @@ class PoolWorkerState {
   readonly #settings: PoolWorkerSettings;
   readonly #records: BindRecords;
   #log: PoolLog | undefined;
-  /** Paths whose files have been opened and found as logged, with how many entries there were at and below them. */
-  readonly #verified = new Map<string, number>();
+  /** Entries have been accepted: all of them, or those before one that was refused. */
+  #isLogRead = false;
+  /** Paths that were found as logged: how long the log was then, and how many entries lay at and below the path. */
+  readonly #verified = new Map<string, { readonly logEntries: number; readonly entries: number }>();
 
   constructor(settings: PoolWorkerSettings) {
     this.#settings = settings;
@@ -68,7 +76,7 @@ class PoolWorkerState {
       place: () => mountPlaceAt(mountPath),
       probe: () => withPoolRoot(mountPath, (rootFd) => probeSuperblock(rootFd, expectedUuid)),
       refreshLog: () => this.#refresh(),
-      logMoved: async () => this.#log === undefined || (await this.#log.hasMoved()),
+      logMoved: () => this.#hasMoved(),
       contents: ({ path }) => this.#contents(path),
       verify: ({ path }) => this.#verify(path),
       bind: (order) => this.#bind(order),
@@ -81,6 +89,7 @@ class PoolWorkerState {
     try {
       this.#log ??= new PoolLog(mountedLogSource(this.#settings.mountPath));
       const { changed } = await this.#log.refresh();
+      this.#isLogRead = true;
       const { header, superblock, space } = this.#log;
       if (this.#settings.poolUuid !== '' && superblock.fileSystemUuid !== this.#settings.poolUuid) {
         throw new DriverError(
@@ -97,25 +106,39 @@ class PoolWorkerState {
         changed,
       };
     } catch (error) {
+      if (error instanceof DriverError && error.reason === 'log-refused') this.#isLogRead = true;
+      throw mountFailure(error);
+    }
+  }
+
+  async #hasMoved(): Promise<boolean> {
+    try {
+      return this.#log === undefined || (await this.#log.hasMoved());
+    } catch (error) {
       throw mountFailure(error);
     }
   }
 
   #readLog(): PoolLog {
-    if (this.#log === undefined)
-      throw new DriverError('pool-not-ready', 'The log of the pool has not been read yet.');
-    return this.#log;
+    if (this.#log !== undefined && this.#isLogRead) return this.#log;
+    throw new DriverError('pool-not-ready', 'The log of the pool has not been read yet.', {
+      details: { [logUnreadMark]: true },
+    });
+  }
+
+  /** @throws DriverError `path-not-found` */
+  #logged(path: string): LogEntry {
+    const entry = this.#readLog().find(path);
+    if (entry !== undefined) return entry;
+    throw new DriverError(
+      'path-not-found',
+      `There is no ${JSON.stringify(path)} in the log of pool ${this.#settings.poolUuid}.`,
+    );
   }
 
   #contents(path: string): PathContents {
     const log = this.#readLog();
-    const own = log.find(path);
-    if (own === undefined) {
-      throw new DriverError(
-        'path-not-found',
-        `There is no ${JSON.stringify(path)} in the log of pool ${this.#settings.poolUuid}.`,
-      );
-    }
+    const own = this.#logged(path);
     const unit = log.superblock.allocationUnitBytes;
     let sizeBytes = 0n;
     let allocatedBytes = 0n;
@@ -132,20 +155,19 @@ class PoolWorkerState {
   /** Type and size of everything at and below a path, as the mount shows it against the log (design 6, rule 2). */
   async #verify(path: string): Promise<undefined> {
     const log = this.#readLog();
-    const own = log.find(path);
-    if (own === undefined) {
-      throw new DriverError(
-        'path-not-found',
-        `There is no ${JSON.stringify(path)} in the log of pool ${this.#settings.poolUuid}.`,
-      );
-    }
+    const own = this.#logged(path);
+    const known = this.#verified.get(path);
+    if (known?.logEntries === log.entryCount) return undefined;
     const entries = [own, ...log.below(path)];
-    if (this.#verified.get(path) === entries.length) return undefined;
-    for (let start = 0; start < entries.length; start += verifyBatch) {
+    for (
+      let start = known?.entries === entries.length ? entries.length : 0;
+      start < entries.length;
+      start += verifyBatch
+    ) {
       this.#verifyEntries(entries.slice(start, start + verifyBatch));
       await nextTurn();
     }
-    this.#verified.set(path, entries.length);
+    this.#verified.set(path, { logEntries: log.entryCount, entries: entries.length });
     return undefined;
   }
 
@@ -169,8 +191,7 @@ class PoolWorkerState {
   }
 
   async #bind(order: PoolVerbs['bind']['request']): Promise<PoolVerbs['bind']['response']> {
-    const contents = this.#contents(order.path);
-    if (contents.type === 'file') {
+    if (this.#logged(order.path).kind === 'file') {
       throw new DriverError(
         'path-not-directory',
         `${order.path} is a file of the pool; a volume has to be a directory.`,

@@ -4,6 +4,7 @@ import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BindRegistry } from './bind-registry.ts';
 import { abortable, type CommandQueue } from './command-queue.ts';
+import { endsWithMount, isLogUnread, isMendedByReplay, isPoolFailure } from './pool-failure.ts';
 import type { MountedBy, PoolMounts } from './pool-mounts.ts';
 import type { Mode, PoolPhase, PoolState, Problem, Role } from './pool-state.ts';
 import type { BindOrder, LogSummary, MappingEvidence, PathContents, PhysicalRange } from './pool-verbs.ts';
@@ -29,17 +30,6 @@ export interface PoolParts {
   readonly onChange: () => void;
 }
 
-/** Problems that end with the mount: it must be taken down and made again. */
-const needsNewMount: ReadonlySet<string> = new Set([
-  'pool-dead',
-  'pool-memory-failed',
-  'pool-reformatted',
-  'pool-not-ready',
-]);
-
-/** Failures of a call that say something about the pool and not about the call. */
-const poolFailures: ReadonlySet<string> = new Set([...needsNewMount, 'pool-hung', 'superblock-refused']);
-
 export class Pool {
   readonly uuid: string;
   readonly mountPath: string;
@@ -49,12 +39,16 @@ export class Pool {
   #problem: Problem | undefined;
   #logProblem: Problem | undefined;
   #mount: MountedBy | undefined;
+  /** The superblock's: whose pool it is. */
+  #systemUuid: string | undefined;
   #summary: LogSummary | undefined;
   #replayed = 0;
-  #replayedAtMs = 0;
+  #replayTriedAtMs = 0;
   #healthyAtMs = 0;
   #bringUp: Promise<void> | undefined;
-  #replay: Promise<void> | undefined;
+  /** A replay that waits for its turn: whoever misses a path now can share it. */
+  #nextReplay: Promise<void> | undefined;
+  #ticking: Promise<void> | undefined;
 
   constructor(uuid: string, device: PoolDevice, parts: PoolParts) {
     this.uuid = uuid;
@@ -124,8 +118,16 @@ export class Pool {
 
   /** Reads the pool's identity now, and checks that the path is shown as logged. */
   async check(path: string): Promise<void> {
-    await this.#observed(() => this.#parts.worker.request('probe', {}));
-    if (path !== '') await this.#observed(() => this.#parts.worker.request('verify', { path }));
+    if (this.#mount === undefined) throw this.#notMounted();
+    await this.#observed(() => this.#probe());
+    if (path === '') return;
+    try {
+      await this.#observed(() => this.#parts.worker.request('verify', { path }));
+    } catch (error) {
+      if (!isLogUnread(error)) throw error;
+      await this.#replayNow();
+      await this.#observed(() => this.#parts.worker.request('verify', { path }));
+    }
   }
 
   async inspectMapping(path: string, signal: AbortSignal): Promise<MappingEvidence> {
@@ -147,19 +149,27 @@ export class Pool {
   }
 
   /** Called at every health interval: is the mount alive, is it the same file system, did the log move? */
-  async tick(): Promise<void> {
+  tick(): Promise<void> {
+    this.#ticking ??= this.#doTick().finally(() => {
+      this.#ticking = undefined;
+    });
+    return this.#ticking;
+  }
+
+  async #doTick(): Promise<void> {
     if (this.#bringUp !== undefined) return;
     if (this.#phase === 'found' || this.#phase === 'lost') return;
     try {
-      await this.#parts.worker.request('probe', {});
+      await this.#probe();
     } catch (error) {
       this.#fail(error);
-      if (needsNewMount.has(this.#problem?.reason ?? '')) await this.#recover();
+      if (endsWithMount(error)) await this.#recover();
       return;
     }
     this.#healthyAtMs = Date.now();
     if (this.#phase === 'unhealthy') this.#recovered();
-    await this.#replayIfMoved();
+    // Not waited for: a replay that hangs must not keep anybody from seeing that the mount does.
+    void this.#replayIfMoved();
   }
 
   /** The device of the pool is not on this node any more. */
@@ -186,14 +196,30 @@ export class Pool {
     try {
       return await this.#observed(work);
     } catch (error) {
-      if (
-        !(error instanceof DriverError) ||
-        (error.reason !== 'path-not-found' && error.reason !== 'path-not-visible')
-      )
-        throw error;
-      await abortable(this.#replayNow(), signal);
-      return this.#observed(work);
+      if (!isMendedByReplay(error)) throw error;
     }
+    const refusal = await abortable(this.#replayOrRefusal(), signal);
+    try {
+      return await this.#observed(work);
+    } catch (error) {
+      throw refusal ?? error;
+    }
+  }
+
+  /** Replays. A log that is refused is handed back: what it held before still serves, only new paths do not. */
+  async #replayOrRefusal(): Promise<DriverError | undefined> {
+    try {
+      await this.#replayNow();
+      return undefined;
+    } catch (error) {
+      if (error instanceof DriverError && error.reason === 'log-refused') return error;
+      throw error;
+    }
+  }
+
+  async #probe(): Promise<void> {
+    const { systemUuid } = await this.#parts.worker.request('probe', {});
+    this.#systemUuid = systemUuid;
   }
 
   async #ready(signal: AbortSignal): Promise<void> {
@@ -201,7 +227,11 @@ export class Pool {
     if (this.#phase === 'ready') return;
     const problem = this.#problem;
     if (problem !== undefined) throw new DriverError(problem.reason, problem.message);
-    throw new DriverError('pool-not-ready', `Pool ${this.uuid} is on this node but not mounted yet.`);
+    throw this.#notMounted();
+  }
+
+  #notMounted(): DriverError {
+    return new DriverError('pool-not-ready', `Pool ${this.uuid} is on this node but not mounted yet.`);
   }
 
   /** Runs a request to the worker; a failure that is the pool's own changes its state at once. */
@@ -209,7 +239,7 @@ export class Pool {
     try {
       return await work();
     } catch (error) {
-      if (error instanceof DriverError && poolFailures.has(error.reason)) this.#fail(error);
+      if (isPoolFailure(error)) this.#fail(error);
       throw error;
     }
   }
@@ -218,24 +248,32 @@ export class Pool {
     this.#set('mounting', undefined);
     try {
       this.#mount = await this.#parts.mounts.adoptOrMount(this.uuid, this.#device, this.#parts.worker);
-      await this.#parts.queue.run((lockFd) => this.#replayLocked(lockFd, true));
+      await this.#probe();
       this.#healthyAtMs = Date.now();
-      this.#set('ready', undefined);
-      this.#parts.log.info('pool ready', {
-        pool: this.uuid,
-        device: this.#device.name,
-        mountPath: this.mountPath,
-        mode: this.#mount.mode,
-        adopted: this.#mount.adopted,
-        role: this.#role() ?? 'unknown',
-      });
     } catch (error) {
       this.#fail(error);
+      return;
     }
+    try {
+      await this.#parts.queue.run((lockFd) => this.#replayLocked(lockFd, true));
+    } catch (error) {
+      // The mount serves what it has; what is wrong with the log, or with the command, is shown beside it.
+      this.#noteReplayFailure(error);
+      if (isPoolFailure(error)) return;
+    }
+    this.#set('ready', undefined);
+    this.#parts.log.info('pool ready', {
+      pool: this.uuid,
+      device: this.#device.name,
+      mountPath: this.mountPath,
+      mode: this.#mount.mode,
+      adopted: this.#mount.adopted,
+      role: this.#role() ?? 'unknown',
+    });
   }
 
   async #replayIfMoved(): Promise<void> {
-    const isDue = Date.now() - this.#replayedAtMs > this.#parts.replayIntervalMs;
+    const isDue = Date.now() - this.#replayTriedAtMs > this.#parts.replayIntervalMs;
     try {
       await this.#parts.queue.tryRun(async (lockFd) => {
         if (isDue || (await this.#parts.worker.request('logMoved', {})))
@@ -246,17 +284,21 @@ export class Pool {
     }
   }
 
+  /** Replays once, beginning after this call: one that runs already may have read the log before the caller's file was there. */
   #replayNow(): Promise<void> {
-    this.#replay ??= this.#parts.queue
-      .run((lockFd) => this.#replayLocked(lockFd, true))
+    if (this.#nextReplay !== undefined) return this.#nextReplay;
+    const replay = this.#parts.queue
+      .run((lockFd) => {
+        this.#nextReplay = undefined;
+        return this.#replayLocked(lockFd, true);
+      })
       .catch((error: unknown) => {
+        if (this.#nextReplay === replay) this.#nextReplay = undefined;
         this.#noteReplayFailure(error);
         throw error;
-      })
-      .finally(() => {
-        this.#replay = undefined;
       });
-    return this.#replay;
+    this.#nextReplay = replay;
+    return replay;
   }
 
   /**
@@ -265,14 +307,14 @@ export class Pool {
    */
   async #replayLocked(lockFd: number, force: boolean): Promise<void> {
     const { worker, mounts } = this.#parts;
-    await worker.request('probe', {});
+    this.#replayTriedAtMs = Date.now();
+    await this.#probe();
     let summary = await worker.request('refreshLog', {});
     if (force || summary.entriesUsed !== this.#replayed) {
       await mounts.replay(this.uuid, lockFd);
       this.#replayed = summary.entriesUsed;
       summary = await worker.request('refreshLog', {});
     }
-    this.#replayedAtMs = Date.now();
     this.#summary = summary;
     this.#logProblem = undefined;
     this.#parts.onChange();
@@ -280,7 +322,7 @@ export class Pool {
 
   #noteReplayFailure(error: unknown): void {
     const { reason, message } = DriverError.from(error);
-    if (poolFailures.has(reason)) {
+    if (isPoolFailure(error)) {
       this.#fail(error);
       return;
     }
@@ -324,18 +366,25 @@ export class Pool {
     }
     const wasReformatted = this.#problem?.reason === 'pool-reformatted';
     this.#mount = undefined;
+    this.#logProblem = undefined;
+    this.#replayed = 0;
     this.#parts.worker.restart();
     if (wasReformatted) this.#set('lost', this.#problem);
     else await this.bringUp();
   }
 
   #role(): Role | undefined {
-    return this.#mount === undefined ? undefined : this.#parts.mounts.roleIn(this.#mount.systemUuid);
+    if (this.#mount === undefined || this.#systemUuid === undefined) return undefined;
+    return this.#parts.mounts.roleIn(this.#systemUuid);
   }
 
   #set(phase: PoolPhase, problem: Problem | undefined): void {
+    const isNews =
+      this.#phase !== phase ||
+      this.#problem?.reason !== problem?.reason ||
+      this.#problem?.message !== problem?.message;
     this.#phase = phase;
     this.#problem = problem;
-    this.#parts.onChange();
+    if (isNews) this.#parts.onChange();
   }
 }

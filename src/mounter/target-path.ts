@@ -1,5 +1,5 @@
 // Finds the place of a target below the roots the node allows, without ever following a link or leaving a root.
-// Used in worker processes only: a directory walk can block.
+// The walk stays on kubelet's own file system, down to the directory above the target.
 import { closeSync } from 'node:fs';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';

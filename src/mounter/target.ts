@@ -1,5 +1,5 @@
 // What stands at a target: nothing, an empty place, or a mount. Decided by the kernel's mount ids, never by reading the
-// mount table as text. Used in worker processes only.
+// mount table as text.
 import { closeSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
 import { openPathBeneath } from '../linux/file-descriptor.ts';

@@ -1,5 +1,6 @@
 // Takes a target away: unmount everything stacked on it, verify with the kernel, remove the directory. Never a recursive
-// delete. Used in worker processes only.
+// delete. Asks no file system but kubelet's own: a mount is looked at as a place only and taken away without a word to
+// whoever serves it, so a dead or hung pool holds nothing up here.
 import { closeSync, rmdirSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
 import { listmount, statmount } from '../linux/mount-id.ts';

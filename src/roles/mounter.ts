@@ -22,15 +22,14 @@ import { PoolFinder } from '../mounter/pool-finder.ts';
 import { PoolMounts } from '../mounter/pool-mounts.ts';
 import type { Mode } from '../mounter/pool-state.ts';
 import { PoolWorker } from '../mounter/pool-worker.ts';
+import type { PoolWorkerSettings } from '../mounter/pool-worker-main.ts';
 import { mounterHandlers, mounterService } from '../mounter/service.ts';
-import { SupervisedWorker } from '../mounter/supervised-worker.ts';
 import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { startHttpServer } from '../observe/http-server.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { driverVersion } from '../version.ts';
-import type { WorkerOrder } from './mounter-worker.ts';
 
 /** Runs the mounter until SIGTERM or SIGINT. Mounts, binds and daemons outlive it. */
 export async function runMounter(argv: readonly string[]): Promise<void> {
@@ -52,11 +51,11 @@ export async function runMounter(argv: readonly string[]): Promise<void> {
     logger,
     metrics,
     sendReason: true,
-    quietMethods: ['GetState', 'WatchState'],
+    quietMethods: ['GetState', 'WatchState', 'Bind', 'Unbind', 'ListBinds'],
   });
   server.addService(mounterService, mounterHandlers(mounter));
   await server.listen(config.socket);
-  await mounter.start();
+  mounter.start();
   logger.info('mounter started', { version: driverVersion });
   await stopSignal();
   logger.info('mounter stopping');
@@ -113,16 +112,7 @@ function buildMounter(config: MounterConfig, log: Logger): Mounter {
     visibleBinDir: config.famfsLocation === 'image' ? config.famfsBinDir : undefined,
     systemUuidPath: settings.systemUuidPath,
   });
-  const targetWorker = new SupervisedWorker(
-    () =>
-      startWorker({
-        kind: 'target',
-        allowedRoots: settings.kubeletDirs,
-        recordDirectory: settings.recordDir,
-      }),
-    'The mount at the target does not let itself be taken away',
-  );
-  return new Mounter({ settings, facts, finder, registry, targetWorker, changes, log });
+  return new Mounter({ settings, facts, finder, registry, records, changes, log });
 }
 
 function settingsOf(config: MounterConfig): MounterSettings {
@@ -166,8 +156,7 @@ function launcherOf(config: MounterConfig, location: CommandLocation): Launcher 
 
 function poolWorkers(settings: MounterSettings): (poolUuid: string, mountPath: string) => PoolWorker {
   return (poolUuid, mountPath) => {
-    const order: WorkerOrder = {
-      kind: 'pool',
+    const order: PoolWorkerSettings = {
       poolUuid,
       mountPath,
       allowedRoots: settings.kubeletDirs,
@@ -178,11 +167,15 @@ function poolWorkers(settings: MounterSettings): (poolUuid: string, mountPath: s
 }
 
 /** Starts this very program again, as a worker. */
-function startWorker(order: WorkerOrder): WorkerProcess {
+function startWorker(order: PoolWorkerSettings): WorkerProcess {
   const program = process.argv[1];
   if (program === undefined) throw new DriverError('internal', 'The program does not know its own path.');
   const argv = [process.execPath, ...process.execArgv, program, 'mounter-worker', JSON.stringify(order)];
-  return new WorkerProcess(argv, { PATH: process.env.PATH ?? '' });
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+  return new WorkerProcess(argv, {
+    PATH,
+    ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
+  });
 }
 
 function checksOf(mounter: Mounter) {

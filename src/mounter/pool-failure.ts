@@ -1,0 +1,35 @@
+// What an error says about a pool, as far as the pool has to act on it. Knows no pool.
+import { DriverError } from '../errors.ts';
+import { logUnreadMark } from './pool-verbs.ts';
+
+/** Problems that end with the mount: it must be taken down and made again. */
+const needsNewMount: ReadonlySet<string> = new Set([
+  'pool-dead',
+  'pool-memory-failed',
+  'pool-reformatted',
+  'pool-not-ready',
+]);
+
+/** Failures of a call that say something about the pool and not about the call. */
+const poolFailures: ReadonlySet<string> = new Set([...needsNewMount, 'pool-hung', 'superblock-refused']);
+
+/** Whether only a new mount helps. */
+export function endsWithMount(error: unknown): boolean {
+  return needsNewMount.has(DriverError.from(error).reason);
+}
+
+/** Whether the pool is unusable, and not just what was asked of it. */
+export function isPoolFailure(error: unknown): boolean {
+  return error instanceof DriverError && poolFailures.has(error.reason) && !isLogUnread(error);
+}
+
+/** Whether a worker says that it is a new one and has not read the log. */
+export function isLogUnread(error: unknown): boolean {
+  return error instanceof DriverError && error.details[logUnreadMark] === true;
+}
+
+/** Whether a replay may help: the log may have moved since it was read, or was not read by this worker. */
+export function isMendedByReplay(error: unknown): boolean {
+  if (!(error instanceof DriverError)) return false;
+  return error.reason === 'path-not-found' || error.reason === 'path-not-visible' || isLogUnread(error);
+}
