@@ -1,6 +1,11 @@
 // A child process that does what may block for ever, so that its parent never does. Knows how to talk to such a
 // child and how to give it up; what the child does is its user's business.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { Socket } from 'node:net';
+import { MessageChannelEnd } from './message-channel.ts';
+
+/** The descriptor of the child on which it talks with its parent. */
+const channelFd = 3;
 
 /** How a request to a worker ended when it did not end with the worker's own answer. */
 export type WorkerFailure = 'timed-out' | 'exited' | 'aborted';
@@ -40,28 +45,29 @@ const startLimitMs = 30_000;
  */
 export class WorkerProcess {
   readonly #child: ChildProcess;
+  readonly #channel: MessageChannelEnd;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #ready = false;
   #exited = false;
   #abandoned = false;
 
-  /** Starts `argv` (absolute program first) with a message channel on its standard library's IPC descriptor. */
+  /** Starts `argv` (absolute program first) with a message channel on descriptor 3. */
   constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
     const [file, ...args] = argv;
     if (file === undefined) throw new TypeError('a worker needs a program');
     this.#child = spawn(file, args, {
       env: { ...env },
       cwd: '/',
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      serialization: 'advanced',
+      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
     });
-    this.#child.on('message', (message) => this.#onMessage(message as FromWorker));
+    const stream = this.#child.stdio[channelFd] as Socket;
+    this.#channel = new MessageChannelEnd(stream, (message) => this.#onMessage(message as FromWorker));
     this.#child.on('exit', (code, signal) => this.#onExit(`exited with ${signal ?? code}`));
     this.#child.on('error', (error) => this.#onExit(error.message));
     // The channel must not keep the parent alive; a waiting request does, through its timer.
     this.#child.unref();
-    this.#child.channel?.unref();
+    stream.unref();
   }
 
   get pid(): number | undefined {
@@ -90,10 +96,7 @@ export class WorkerProcess {
     return new Promise((resolve, reject) => {
       const timer = this.#deadline(timeoutMs);
       this.#pending.set(id, { resolve, reject, timer, timeoutMs });
-      this.#child.send({ id, body }, (error) => {
-        if (error !== null)
-          this.#reject(id, new WorkerError('exited', `the worker took no request: ${error.message}`));
-      });
+      this.#channel.send({ id, body });
     });
   }
 
@@ -163,16 +166,19 @@ export class WorkerProcess {
 export function serveParent(handle: (body: unknown) => Promise<unknown> | unknown): void {
   let working = 0;
   let signs: NodeJS.Timeout | undefined;
-  process.on('disconnect', () => process.exit(0));
-  process.send?.('ready' satisfies FromWorker);
-  process.on('message', (message: { readonly id: number; readonly body: unknown }) => {
-    void answer(message.id, message.body);
+  const stream = new Socket({ fd: channelFd, readable: true, writable: true });
+  stream.on('close', () => process.exit(0));
+  const channel = new MessageChannelEnd(stream, (message) => {
+    const { id, body } = message as { readonly id: number; readonly body: unknown };
+    void answer(id, body);
   });
+  channel.send('ready' satisfies FromWorker);
   async function answer(id: number, body: unknown): Promise<void> {
-    if (working++ === 0)
-      signs = setInterval(() => process.send?.('alive' satisfies FromWorker), signOfLifeMs);
+    if (working++ === 0) {
+      signs = setInterval(() => channel.send('alive' satisfies FromWorker), signOfLifeMs);
+    }
     const value = await handle(body);
     if (--working === 0) clearInterval(signs);
-    process.send?.({ id, value } satisfies FromWorker);
+    channel.send({ id, value } satisfies FromWorker);
   }
 }

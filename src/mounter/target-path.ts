@@ -1,9 +1,17 @@
 // Finds the place of a target below the roots the node allows, without ever following a link or leaving a root.
 // The walk stays on kubelet's own file system, down to the directory above the target.
-import { closeSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
-import { openPath, openPathBeneath } from '../linux/file-descriptor.ts';
+import {
+  oPath,
+  openat2,
+  openPath,
+  openPathBeneath,
+  resolveBeneath,
+  resolveFlags,
+} from '../linux/file-descriptor.ts';
+import { mountIdOf, statmount } from '../linux/mount-id.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
 
 /** The directory a target stands in, held open, and the target's name in it. */
@@ -52,9 +60,7 @@ export function openTargetPlace(target: string, allowedRoots: readonly string[])
   const { root, relative } = targetBelowRoot(target, allowedRoots);
   const rootFd = openPath(root);
   try {
-    const parent = path.dirname(relative);
-    const parentFd = openPathBeneath(rootFd, parent, { directory: true });
-    return { parentFd, leaf: path.basename(relative) };
+    return { parentFd: openDirectory(rootFd, path.dirname(relative)), leaf: path.basename(relative) };
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     if (error.code === 'ENOENT') return undefined;
@@ -66,6 +72,42 @@ export function openTargetPlace(target: string, allowedRoots: readonly string[])
   } finally {
     closeSync(rootFd);
   }
+}
+
+/**
+ * The walk asks no file system that can hang: it stays on that of the root, or crosses the mounts on its way one by one
+ * (some nodes keep kubelet's pods on a disk of their own) and goes through none that a daemon or famfs serves.
+ */
+function openDirectory(rootFd: number, relative: string): number {
+  const flags = oPath | constants.O_DIRECTORY;
+  try {
+    return openat2(rootFd, relative, { flags, resolve: resolveBeneath | resolveFlags.noXdev });
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== 'EXDEV') throw error;
+  }
+  return relative.split('/').reduce(
+    (aboveFd, step) => {
+      try {
+        const fd = openPathBeneath(aboveFd, step, { directory: true });
+        refuseServedMount(fd, step);
+        return fd;
+      } finally {
+        closeSync(aboveFd);
+      }
+    },
+    openPathBeneath(rootFd, '.', { directory: true }),
+  );
+}
+
+/** Closes and refuses a directory whose file system is served by a process, or by famfs. */
+function refuseServedMount(fd: number, name: string): void {
+  const fileSystemType = statmount(mountIdOf(fd).mountId)?.fileSystemType ?? '';
+  if (!/^(fuse|famfs)/.test(fileSystemType)) return;
+  closeSync(fd);
+  throw new DriverError(
+    'target-unusable',
+    `The way to the target leads through ${name}, which is on a ${fileSystemType} mount; nothing is published there.`,
+  );
 }
 
 /** A name below an open directory, as a path that no rename or link on the way can turn elsewhere. */
