@@ -3,11 +3,11 @@
 // whoever serves it, so a dead or hung pool holds nothing up here.
 import { closeSync, rmdirSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
-import { listmount, statmount } from '../linux/mount-id.ts';
+import { listmount } from '../linux/mount-id.ts';
 import { unmountBelow } from '../linux/mounts.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
 import type { BindRecords } from './bind-record.ts';
-import { lookAtTarget } from './target.ts';
+import { lookAtTarget, type TargetState } from './target.ts';
 import { nameBelow, openTargetPlace, type TargetPlace } from './target-path.ts';
 
 /** How many mounts stacked on one target are taken off before it is called hopeless. */
@@ -29,26 +29,18 @@ export function unbindTarget(
   const place = openTargetPlace(target, allowedRoots);
   if (place === undefined) return { wasBound: false, mountIds: [] };
   try {
-    refuseOtherVolume(place, target, volumeId, records);
-    const mountIds = unmountAll(place, records);
-    const state = lookAtTarget(place);
-    if (state.kind === 'mount') {
-      throw new DriverError(
-        'target-busy',
-        `The target ${target} is still a mount point after unmounting it.`,
-      );
-    }
-    if (state.kind === 'directory') removeDirectory(place, target);
+    const found = lookAtTarget(place);
+    refuseOtherVolume(found, target, volumeId, records);
+    const { mountIds, left } = unmountStack(place, found, records);
+    if (left.kind === 'directory') removeDirectory(place, target);
     return { wasBound: mountIds.length > 0, mountIds };
   } finally {
     closeSync(place.parentFd);
   }
 }
 
-function refuseOtherVolume(place: TargetPlace, target: string, volumeId: string, records: BindRecords): void {
-  if (volumeId === '') return;
-  const state = lookAtTarget(place);
-  if (state.kind !== 'mount') return;
+function refuseOtherVolume(state: TargetState, target: string, volumeId: string, records: BindRecords): void {
+  if (volumeId === '' || state.kind !== 'mount') return;
   const record = records.read(state.mount.mountId);
   if (record === undefined || record.volumeId === '' || record.volumeId === volumeId) return;
   throw new DriverError(
@@ -59,25 +51,31 @@ function refuseOtherVolume(place: TargetPlace, target: string, volumeId: string,
 
 /** Unmounts every mount stacked at a place, with the binds of single files inside. Returns the ids that are gone. */
 export function unmountAll(place: TargetPlace, records: BindRecords): bigint[] {
-  const gone: bigint[] = [];
-  for (let depth = 0; depth < stackLimit; depth++) {
-    const state = lookAtTarget(place);
-    if (state.kind !== 'mount') return gone;
+  return unmountStack(place, lookAtTarget(place), records).mountIds;
+}
+
+/** Takes off what was `found` and whatever is below it; each look after an unmount is the proof that it is gone. */
+function unmountStack(
+  place: TargetPlace,
+  found: TargetState,
+  records: BindRecords,
+): { mountIds: bigint[]; left: TargetState } {
+  const mountIds: bigint[] = [];
+  let state = found;
+  while (state.kind === 'mount') {
+    if (mountIds.length === stackLimit) {
+      throw new DriverError('target-busy', `More than ${stackLimit} mounts are stacked on the target.`);
+    }
     const { mountId } = state.mount;
-    const hasChildren = listmount(mountId).length > 0;
-    unmountOnce(place, hasChildren);
-    if (statmount(mountId) !== undefined && isStillThere(place, mountId)) {
+    unmountOnce(place, listmount(mountId).length > 0);
+    state = lookAtTarget(place);
+    if (state.kind === 'mount' && state.mount.mountId === mountId) {
       throw new DriverError('target-busy', 'The mount at the target did not go away when it was unmounted.');
     }
     records.remove(mountId);
-    gone.push(mountId);
+    mountIds.push(mountId);
   }
-  throw new DriverError('target-busy', `More than ${stackLimit} mounts are stacked on the target.`);
-}
-
-function isStillThere(place: TargetPlace, mountId: bigint): boolean {
-  const state = lookAtTarget(place);
-  return state.kind === 'mount' && state.mount.mountId === mountId;
+  return { mountIds, left: state };
 }
 
 /** One mount off the stack. A busy one (or one with binds inside) is detached: whoever holds it keeps it alive, the target is free. */
