@@ -3,9 +3,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { BackgroundProcess } from '../tools/background-process.ts';
 import { buildGoProgram } from '../tools/go-program.ts';
 import { projectRoot } from '../tools/run-tool.ts';
-import { BackgroundProcess } from './background-process.ts';
 
 /** A CSI node server that listens, and what publishes the measured directory there. */
 export interface Subject {

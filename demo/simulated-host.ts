@@ -3,18 +3,16 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BackgroundProcess } from '../bench/background-process.ts';
 import { type NodeService, nodeService } from '../src/csi/protocol.ts';
 import { type MounterCalls, MounterClient, type Pool, poolPhase } from '../src/mounter/client.ts';
 import { silentLogger } from '../src/observe/logger.ts';
 import { type Calls, createClient, type RpcClient } from '../src/rpc/client.ts';
+import { BackgroundProcess } from '../tools/background-process.ts';
 import { projectRoot } from '../tools/run-tool.ts';
 
-const program = [
-  process.execPath,
-  '--disable-warning=ExperimentalWarning',
-  path.join(projectRoot, 'src/main.ts'),
-];
+/** How a TypeScript file of the project is started. */
+export const nodeProgram: readonly string[] = [process.execPath, '--disable-warning=ExperimentalWarning'];
+const program = [...nodeProgram, path.join(projectRoot, 'src/main.ts')];
 const readyTimeoutMs = 30_000;
 
 export interface HostPlaces {

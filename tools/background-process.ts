@@ -1,4 +1,4 @@
-// A server of the benchmark as a process of its own: started, awaited until it listens, ended by its id. What it
+// A server as a process of its own: started, awaited until it listens, ended by its id. What it
 // writes is kept, and shown when it fails.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

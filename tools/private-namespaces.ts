@@ -1,4 +1,4 @@
-// Runs a script again in mount and process namespaces of its own: no mount of the benchmark is ever seen outside,
+// Runs a script again in mount and process namespaces of its own: nothing it mounts is ever seen outside,
 // and when the script ends, however it ends, the kernel ends whatever it had started.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,7 +6,7 @@ import { mkdtempSync, rmdirSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-const folderVariable = 'FAMFS_CSI_BENCH_FOLDER';
+const folderVariable = 'FAMFS_CSI_PRIVATE_FOLDER';
 
 /** Inside: the folder to work in, empty and to be mounted upon. Undefined in the process that is still outside. */
 export function privateFolder(): string | undefined {
@@ -15,7 +15,7 @@ export function privateFolder(): string | undefined {
 
 /** Runs this script inside, with the same arguments, and returns its exit status. */
 export async function runInPrivateNamespaces(): Promise<number> {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-bench-'));
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-'));
   // An ordinary user gets a user namespace as well, where the kernel allows that.
   const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
   const child = spawn(
