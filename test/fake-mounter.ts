@@ -6,7 +6,8 @@ import type { famfs } from '../src/mounter/generated/mounter.js';
 import root from '../src/mounter/generated/mounter.js';
 import { silentLogger } from '../src/observe/logger.ts';
 import { type Encodable, enumType, serviceType } from '../src/rpc/codec.ts';
-import { type Handlers, RpcServer, unimplemented } from '../src/rpc/server.ts';
+import { FrameServer } from '../src/rpc/frame-server.ts';
+import { type Handlers, unimplemented } from '../src/rpc/server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 type StateUpdate = Encodable<famfs.mounter.v1.NodeState>;
@@ -45,7 +46,7 @@ export class FakeMounter {
   #revision = 1n;
   #mountId = 100n;
   readonly #changes = new EventEmitter().setMaxListeners(0);
-  #server: RpcServer | undefined;
+  #server: FrameServer | undefined;
 
   constructor() {
     this.#state = this.#withRevision({
@@ -58,7 +59,7 @@ export class FakeMounter {
   }
 
   async listen(address: string): Promise<void> {
-    this.#server = new RpcServer({ name: 'fake mounter', logger: silentLogger, sendReason: true });
+    this.#server = new FrameServer({ name: 'fake mounter', logger: silentLogger });
     this.#server.addService(service, this.#handlers());
     await this.#server.listen(address);
   }

@@ -3,8 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
-import { type Calls, createClient, type RpcClient } from '../rpc/client.ts';
+import type { Calls, RpcClient } from '../rpc/client.ts';
 import { type Decoded, enumType, serviceType } from '../rpc/codec.ts';
+import { createFrameClient } from '../rpc/frame-client.ts';
 import root, { type famfs } from './generated/mounter.js';
 
 export type MounterService = famfs.mounter.v1.Mounter;
@@ -48,7 +49,7 @@ export class MounterClient {
 
   constructor(options: MounterClientOptions) {
     this.#logger = options.logger;
-    this.#client = createClient(service, options.address, {
+    this.#client = createFrameClient(service, options.address, {
       name: 'the mounter',
       unavailableReason: 'mounter-unavailable',
       keepaliveMs,

@@ -28,7 +28,7 @@ import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { startHttpServer } from '../observe/http-server.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { Metrics } from '../observe/metrics.ts';
-import { RpcServer } from '../rpc/server.ts';
+import { FrameServer } from '../rpc/frame-server.ts';
 import { driverVersion } from '../version.ts';
 
 /** Runs the mounter until SIGTERM or SIGINT. Mounts, binds and daemons outlive it. */
@@ -46,15 +46,14 @@ export async function runMounter(argv: readonly string[]): Promise<void> {
     config.metricsAddress &&
     (await startHttpServer({ ...config.metricsAddress, metrics, logger, ...checksOf(mounter) }));
   leaveNetworkIfAllowed(logger);
-  const server = new RpcServer({
+  const server = new FrameServer({
     name: 'mounter',
     logger,
     metrics,
-    sendReason: true,
     quietMethods: ['GetState', 'WatchState', 'Bind', 'Unbind', 'ListBinds'],
   });
   server.addService(mounterService, mounterHandlers(mounter));
-  await server.listen(config.socket);
+  await server.listen(config.socket, { makeFolderPrivate: true });
   mounter.start();
   logger.info('mounter started', { version: driverVersion });
   await stopSignal();

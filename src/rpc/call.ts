@@ -1,18 +1,12 @@
-// The one way every call takes, whatever the service: admitted, logged, measured, bounded by its caller's
-// deadline, answered. Knows no service and no meaning of any field but `volumeId`.
+// The one way every call takes, whatever the service and whatever carries it: admitted, logged, measured, bounded
+// by its caller's deadline, answered. Knows no transport, no service and no meaning of any field but `volumeId`.
 import { randomBytes } from 'node:crypto';
-import {
-  Metadata,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
 import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CallMetrics } from '../observe/metrics.ts';
-import type { MethodType } from './codec.ts';
-import { reasonTrailer, statusOfReason } from './status.ts';
+import type { Codec, MethodType } from './codec.ts';
+import type { Abortable, RunningCalls } from './running-calls.ts';
+import { statusNameOf } from './status.ts';
 
 /** What a handler is told about the call it serves. */
 export interface CallContext {
@@ -35,137 +29,143 @@ export class MalformedRequest {
   }
 }
 
+/** A request out of its bytes, or a MalformedRequest. */
+export function decodeRequest(codec: Codec, bytes: Uint8Array): object {
+  try {
+    return codec.decode(bytes);
+  } catch (error) {
+    return new MalformedRequest(error);
+  }
+}
+
+/** One call as its transport hands it over. It is ended once, and nothing is done with it afterwards. */
+export interface TransportedCall {
+  /** As its codec decoded it, or a MalformedRequest. */
+  readonly request: object;
+  /** Milliseconds since 1970; undefined when the caller set none. */
+  readonly deadlineMs: number | undefined;
+  /** The caller left before the call got here. */
+  readonly withdrawn: boolean;
+  /** Ends the call. */
+  fail(error: DriverError): void;
+}
+
+/** A call with one answer. */
+export interface TransportedUnary extends TransportedCall {
+  /** Ends the call. */
+  answer(bytes: Buffer): void;
+}
+
+/** A call that is answered with a stream. */
+export interface TransportedStream extends TransportedCall {
+  /** False when the reader is behind, and `drained` is to be awaited. */
+  write(bytes: Buffer): boolean;
+  /** Settles when more can be written, and when the call has ended. */
+  drained(): Promise<void>;
+  /** Ends the call. */
+  end(): void;
+}
+
 /** What all calls of a server share. */
 export interface CallEnvironment {
   readonly logger: Logger;
   readonly metrics: CallMetrics | undefined;
-  /** Hand the reason of an error to the caller in trailing metadata. CSI forbids extras; our own services do it. */
-  readonly sendReason: boolean;
   /** Methods whose lines are written at debug, because they are asked all the time. */
   readonly quietMethods: ReadonlySet<string>;
+  readonly maximumMessageBytes: number;
   readonly running: RunningCalls;
 }
 
-/** Messages travel in an HTTP/2 header, which a peer may limit to 8 KiB after percent-encoding. */
-const maximumMessageChars = 2000;
+export type AnyUnaryHandler = (request: object, context: CallContext) => Promise<object>;
+export type AnyStreamHandler = (request: object, context: CallContext) => AsyncIterable<object>;
+
+/** A method with its handler. */
+export type ServedMethod =
+  | { readonly type: MethodType; readonly stream: false; readonly handler: AnyUnaryHandler }
+  | { readonly type: MethodType; readonly stream: true; readonly handler: AnyStreamHandler };
+
+/** What a transport tells a call that is being served; both may come late or twice. */
+export interface CallInProgress {
+  /** The caller has left. */
+  withdraw(): void;
+  /** The caller's deadline has come. */
+  expire(): void;
+}
+
+/** A method and its handler, as they are in a table of handlers. */
+export function servedMethod(type: MethodType, handler: unknown): ServedMethod {
+  return type.responseStream
+    ? { type, stream: true, handler: handler as AnyStreamHandler }
+    : { type, stream: false, handler: handler as AnyUnaryHandler };
+}
+
+/** Serves a call with one answer. Never throws, and ends the call in every case. */
+export function serveUnary(
+  { type, handler }: ServedMethod & { stream: false },
+  call: TransportedUnary,
+  environment: CallEnvironment,
+): CallInProgress {
+  const served = new ServedCall(type, call, environment);
+  if (served.admit()) void served.answer(handler, call);
+  return served;
+}
+
+/** Serves a call that is answered with a stream. Never throws, and ends the call in every case. */
+export function serveStream(
+  { type, handler }: ServedMethod & { stream: true },
+  call: TransportedStream,
+  environment: CallEnvironment,
+): CallInProgress {
+  const served = new ServedCall(type, call, environment);
+  if (served.admit()) void served.stream(handler, call);
+  return served;
+}
+
 /**
- * A client gives up at its deadline; ours is later by the time the call took to get here, so that its cancel can
- * come first. This near to the deadline a cancel is taken for it.
+ * A client gives up at its deadline, and its cancel can come before our own clock says so. This near to the
+ * deadline a cancel is taken for it.
  */
 const deadlineSlackMs = 100;
 const processTag = randomBytes(3).toString('hex');
 let callCount = 0;
 
-/** The calls a server is serving, so that it can stop with none of them half done. */
-export class RunningCalls {
-  readonly #unary = new Set<AbortController>();
-  readonly #streams = new Set<AbortController>();
-  #whenIdle: (() => void) | undefined;
-  #draining = false;
-
-  /** Throws shutting-down once draining began. */
-  add(controller: AbortController, stream: boolean): void {
-    if (this.#draining) throw shuttingDown();
-    (stream ? this.#streams : this.#unary).add(controller);
-  }
-
-  delete(controller: AbortController): void {
-    this.#unary.delete(controller);
-    this.#streams.delete(controller);
-    if (this.size === 0) this.#whenIdle?.();
-  }
-
-  get size(): number {
-    return this.#unary.size + this.#streams.size;
-  }
-
-  /** Unary calls that are running; a stream is open for as long as its reader likes and does not count. */
-  get unaryCount(): number {
-    return this.#unary.size;
-  }
-
-  /** Takes no more calls, ends the streams, and settles when the last call has ended or `graceMs` are over. */
-  async drain(graceMs: number): Promise<void> {
-    this.#draining = true;
-    for (const stream of this.#streams) stream.abort(shuttingDown());
-    if (this.size > 0) {
-      const idle = new Promise<void>((resolve) => {
-        this.#whenIdle = resolve;
-      });
-      const timer = Promise.withResolvers<void>();
-      const handle = setTimeout(timer.resolve, graceMs);
-      await Promise.race([idle, timer.promise]);
-      clearTimeout(handle);
-    }
-    for (const call of this.#unary) call.abort(shuttingDown());
-  }
-}
-
-function shuttingDown(): DriverError {
-  return new DriverError('shutting-down', 'the process is stopping; the call can be repeated in a moment');
-}
-
-type AnyCall = ServerUnaryCall<unknown, Buffer> | ServerWritableStream<unknown, Buffer>;
-export type AnyUnaryHandler = (request: object, context: CallContext) => Promise<object>;
-export type AnyStreamHandler = (request: object, context: CallContext) => AsyncIterable<object>;
-
-/** Wraps a handler of a method with one answer into what grpc-js calls. Never throws, always answers. */
-export function serveUnary(method: MethodType, handler: AnyUnaryHandler, environment: CallEnvironment) {
-  return (call: ServerUnaryCall<unknown, Buffer>, answer: sendUnaryData<Buffer>): void => {
-    const served = new ServedCall(method, call, environment);
-    served
-      .run(async (request) => method.response.encode(await handler(request, served)))
-      .then(
-        (bytes) => answer(null, bytes),
-        (failure) => answer(failure),
-      );
-  };
-}
-
-/** Wraps a handler that answers with a stream. The stream ends at the deadline, at a cancel and at shutdown. */
-export function serveStream(method: MethodType, handler: AnyStreamHandler, environment: CallEnvironment) {
-  return (call: ServerWritableStream<unknown, Buffer>): void => {
-    const served = new ServedCall(method, call, environment);
-    const write = async (request: object): Promise<void> => {
-      for await (const message of handler(request, served)) {
-        if (served.signal.aborted) return;
-        if (!call.write(method.response.encode(message))) await drained(call, served.signal);
-      }
-    };
-    served.run(write).then(
-      () => call.end(),
-      (failure) => call.emit('error', failure),
-    );
-  };
-}
-
-/** One call from its arrival to its answer; the context its handler sees. */
-class ServedCall implements CallContext {
-  readonly method: string;
-  readonly requestId = `${processTag}-${++callCount}`;
-  readonly deadlineMs: number | undefined;
+/** One call from its arrival to the end of its work; the context its handler sees. */
+class ServedCall implements CallContext, CallInProgress, Abortable {
+  readonly #number = ++callCount;
   readonly #startedAt = performance.now();
-  readonly #controller = new AbortController();
   readonly #environment: CallEnvironment;
   readonly #type: MethodType;
-  readonly #call: AnyCall;
+  readonly #call: TransportedCall;
+  /** Made when somebody asks for the signal: most handlers of quick answers never do. */
+  #controller: AbortController | undefined;
+  #abortReason: DriverError | undefined;
   #log: Logger | undefined;
   #ended = false;
 
-  constructor(type: MethodType, call: AnyCall, environment: CallEnvironment) {
-    this.method = type.name;
+  constructor(type: MethodType, call: TransportedCall, environment: CallEnvironment) {
     this.#type = type;
     this.#call = call;
     this.#environment = environment;
-    const deadline = Number(call.getDeadline());
-    this.deadlineMs = Number.isFinite(deadline) ? deadline : undefined;
-    // grpc-js says so of finished calls too, when their stream closes.
-    call.on('cancelled', () => {
-      if (!this.#ended) this.#controller.abort(this.#withdrawal());
-    });
+    environment.metrics?.started(type.name);
+  }
+
+  get method(): string {
+    return this.#type.name;
+  }
+
+  get requestId(): string {
+    return `${processTag}-${this.#number}`;
+  }
+
+  get deadlineMs(): number | undefined {
+    return this.#call.deadlineMs;
   }
 
   get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
     return this.#controller.signal;
   }
 
@@ -174,86 +174,120 @@ class ServedCall implements CallContext {
     return this.#log;
   }
 
-  /** Runs the work under the call's signal. Rejects with what grpc-js sends as the status. */
-  async run<T>(work: (request: object) => Promise<T>): Promise<T> {
-    const { metrics, running } = this.#environment;
-    metrics?.started(this.method);
-    let failure: DriverError | undefined;
+  /** Whether the handler is to be called; the call has ended otherwise. */
+  admit(): boolean {
+    const { running, logger } = this.#environment;
+    const { request, withdrawn } = this.#call;
     try {
-      running.add(this.#controller, this.#type.responseStream);
-      return await this.#untilAborted(work);
-    } catch (error) {
-      failure = failureOf(error, this.signal);
-      throw this.#statusOf(failure);
-    } finally {
-      this.#finished(failure);
-    }
-  }
-
-  /** The caller does not wait beyond its signal; the work keeps its place among the running calls until it ends. */
-  #untilAborted<T>(work: (request: object) => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const release = (): void => this.#environment.running.delete(this.#controller);
-      const aborted = (): void => reject(this.signal.reason);
-      if (this.#call.cancelled) this.#controller.abort(this.#withdrawal());
-      if (this.signal.aborted) {
-        release();
-        aborted();
-        return;
+      if (withdrawn) throw this.#withdrawal();
+      if (request instanceof MalformedRequest) {
+        const message = `the request is not a valid ${this.#type.request.name} message`;
+        throw new DriverError('invalid-argument', message, { cause: request.cause });
       }
-      this.signal.addEventListener('abort', aborted, { once: true });
-      this.#start(work).then(resolve, reject).finally(release);
-    });
+      if (logger.enabled('debug')) {
+        this.log.debug('call started', { request: this.#type.request.redact(request) });
+      }
+      running.add(this, this.#type.responseStream);
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
   }
 
-  /** async, so that what a handler throws at once is a rejection like any other. */
-  async #start<T>(work: (request: object) => Promise<T>): Promise<T> {
-    const { request } = this.#call;
-    if (request instanceof MalformedRequest) {
-      throw new DriverError(
-        'invalid-argument',
-        `the request is not a valid ${this.#type.request.name} message`,
-        {
-          cause: request.cause,
-        },
-      );
+  /** The work of a unary call, which keeps its place among the running calls when the caller no longer waits. */
+  async answer(handler: AnyUnaryHandler, call: TransportedUnary): Promise<void> {
+    try {
+      const message = await handler(call.request, this);
+      if (this.#ended) return;
+      const bytes = this.#encode(message);
+      this.#ended = true;
+      call.answer(bytes);
+      this.#record(undefined);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#environment.running.delete(this);
     }
-    if (this.#environment.logger.enabled('debug')) {
-      this.log.debug('call started', { request: this.#type.request.redact(request as object) });
+  }
+
+  /** The work of a stream, which ends at the deadline, when the caller leaves and at shutdown. */
+  async stream(handler: AnyStreamHandler, call: TransportedStream): Promise<void> {
+    try {
+      for await (const message of handler(call.request, this)) {
+        if (this.#ended) return;
+        if (!call.write(this.#encode(message))) await call.drained();
+      }
+      if (this.#ended) return;
+      this.#ended = true;
+      call.end();
+      this.#record(undefined);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#environment.running.delete(this);
     }
-    return await work(request as object);
+  }
+
+  withdraw(): void {
+    if (!this.#ended) this.abort(this.#withdrawal());
+  }
+
+  expire(): void {
+    if (!this.#ended) this.abort(this.#expiry());
+  }
+
+  /** Fires the signal and ends the call: its caller does not wait for the handler to notice. */
+  abort(reason: DriverError): void {
+    if (this.#abortReason !== undefined) return;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+    this.#fail(reason);
+  }
+
+  #encode(message: object): Buffer {
+    const bytes = this.#type.response.encode(message);
+    const limit = this.#environment.maximumMessageBytes;
+    if (bytes.length <= limit) return bytes;
+    const sentence = `the answer to ${this.method} has ${bytes.length} bytes, where ${limit} can be sent`;
+    throw new DriverError('resource-exhausted', sentence);
   }
 
   #withdrawal(): DriverError {
-    return this.deadlineMs !== undefined && Date.now() >= this.deadlineMs - deadlineSlackMs
-      ? new DriverError('deadline-exceeded', `${this.method} did not finish before its caller's deadline`)
+    const { deadlineMs } = this.#call;
+    return deadlineMs !== undefined && Date.now() >= deadlineMs - deadlineSlackMs
+      ? this.#expiry()
       : new DriverError('cancelled', `the caller of ${this.method} withdrew the call`);
   }
 
-  #statusOf(failure: DriverError): { code: status; details: string; metadata?: Metadata } {
-    const details = failure.message.slice(0, maximumMessageChars);
-    const code = statusOfReason[failure.reason];
-    if (!this.#environment.sendReason) return { code, details };
-    const metadata = new Metadata();
-    metadata.set(reasonTrailer, failure.reason);
-    return { code, details, metadata };
+  #expiry(): DriverError {
+    return new DriverError('deadline-exceeded', `${this.method} did not finish before its caller's deadline`);
   }
 
-  #finished(failure: DriverError | undefined): void {
+  /** Nothing happens when the call has ended: what its handler says then is for nobody. */
+  #fail(error: unknown): void {
+    if (this.#ended) return;
     this.#ended = true;
+    const failure = failureOf(error, this.#abortReason);
+    this.#call.fail(failure);
+    this.#record(failure);
+  }
+
+  #record(failure: DriverError | undefined): void {
     const { logger, metrics, quietMethods } = this.#environment;
     const durationMs = performance.now() - this.#startedAt;
-    const code = status[failure === undefined ? status.OK : statusOfReason[failure.reason]];
+    const code = failure === undefined ? 'OK' : statusNameOf(failure.reason);
     metrics?.finished(this.method, code, durationMs / 1000);
     const level = levelOf(failure, quietMethods.has(this.method));
     if (!logger.enabled(level)) return;
+    const { method, requestId } = this;
+    const call = { method, requestId, ...volumeIdOf(this.#call.request) };
     const outcome = { durationMs: Math.round(durationMs * 1000) / 1000, code };
-    const volume = volumeIdOf(this.#call.request);
     if (failure === undefined) {
-      this.log[level]('call finished', { ...volume, ...outcome });
+      logger[level]('call finished', { ...call, ...outcome });
     } else {
       const error = level === 'error' ? { error: failure } : { problem: failure.message };
-      this.log[level]('call failed', { ...volume, ...outcome, reason: failure.reason, ...error });
+      logger[level]('call failed', { ...call, ...outcome, reason: failure.reason, ...error });
     }
   }
 }
@@ -265,31 +299,18 @@ function levelOf(failure: DriverError | undefined, quiet: boolean): 'error' | 'w
   return failure.reason === 'cancelled' ? 'info' : 'warn';
 }
 
-function failureOf(error: unknown, signal: AbortSignal): DriverError {
+function failureOf(error: unknown, abortReason: DriverError | undefined): DriverError {
   if (error instanceof DriverError) return error;
   const name = error instanceof Error ? error.name : '';
-  const interrupted = name === 'AbortError' || name === 'TimeoutError';
-  if (interrupted && signal.reason instanceof DriverError) return signal.reason;
+  if (abortReason !== undefined && (name === 'AbortError' || name === 'TimeoutError')) return abortReason;
   if (name === 'TimeoutError') {
     return new DriverError('deadline-exceeded', 'a step of the call took too long', { cause: error });
   }
   return DriverError.from(error);
 }
 
-function volumeIdOf(request: unknown): { volumeId?: string } {
-  if (typeof request !== 'object' || request === null || !('volumeId' in request)) return {};
+function volumeIdOf(request: object): { volumeId?: string } {
+  if (!('volumeId' in request)) return {};
   const { volumeId } = request;
   return typeof volumeId === 'string' && volumeId !== '' ? { volumeId: volumeId.slice(0, 128) } : {};
-}
-
-function drained(call: ServerWritableStream<unknown, Buffer>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = (): void => {
-      call.off('drain', settle);
-      signal.removeEventListener('abort', settle);
-      resolve();
-    };
-    call.once('drain', settle);
-    signal.addEventListener('abort', settle, { once: true });
-  });
 }

@@ -7,6 +7,7 @@ import {
   type CallOptions as GrpcCallOptions,
   logVerbosity,
   Metadata,
+  type ServiceError,
   setLogVerbosity,
 } from '@grpc/grpc-js';
 import type { Reason } from '../errors.ts';
@@ -20,8 +21,9 @@ import type {
   ResponseOf,
   ServiceType,
 } from './codec.ts';
+import { keepaliveTimeoutMs, maximumMessageBytes } from './limits.ts';
 import { parseSocketAddress } from './socket.ts';
-import { type CallFailure, errorOfStatus } from './status.ts';
+import { errorOfFailure } from './status.ts';
 
 export interface CallOptions {
   /** Withdraws the call: the server sees a cancel. */
@@ -55,9 +57,6 @@ export interface ClientOptions {
   readonly keepaliveMs?: number;
 }
 
-/** How long a server may take to answer a ping. */
-const keepaliveTimeoutMs = 5000;
-
 /**
  * Makes a client. It connects at the first call, stays connected, and finds a restarted server again within a
  * second; a call fails at once with `unavailableReason` while nobody listens.
@@ -69,7 +68,7 @@ export function createClient<S>(
   options: ClientOptions,
 ): RpcClient<S> {
   setLogVerbosity(logVerbosity.NONE);
-  const maximumBytes = options.maximumMessageBytes ?? 4 * 1024 * 1024;
+  const maximumBytes = options.maximumMessageBytes ?? maximumMessageBytes;
   const client = new Client(`unix:${parseSocketAddress(address)}`, credentials.createInsecure(), {
     'grpc.enable_channelz': 0,
     'grpc.enable_retries': 0,
@@ -84,7 +83,7 @@ export function createClient<S>(
   });
   const caller: Caller = {
     client,
-    toError: (failure) => errorOfStatus(failure, options.unavailableReason, options.name),
+    toError: (failure) => errorOf(failure, options),
   };
   const calls: Record<string, unknown> = {};
   for (const [name, method] of Object.entries<MethodType>(service.methods)) {
@@ -104,7 +103,7 @@ function keepalive(everyMs: number | undefined): ChannelOptions {
 
 interface Caller {
   readonly client: Client;
-  toError(failure: CallFailure): Error;
+  toError(failure: ServiceError): Error;
 }
 
 function unaryCall({ client, toError }: Caller, method: MethodType) {
@@ -151,7 +150,7 @@ function streamCall({ client, toError }: Caller, method: MethodType) {
     try {
       for await (const message of call) yield message;
     } catch (error) {
-      throw isCallFailure(error) ? toError(error) : error;
+      throw isServiceError(error) ? toError(error) : error;
     } finally {
       signal?.removeEventListener('abort', cancel);
       // A call left early may still report its own cancel; nobody is there to hear it.
@@ -167,7 +166,12 @@ function grpcOptions({ timeoutMs, deadlineMs }: CallOptions): GrpcCallOptions {
   return Number.isFinite(deadline) ? { deadline } : {};
 }
 
-function isCallFailure(error: unknown): error is CallFailure {
+function errorOf(failure: ServiceError, { unavailableReason, name }: ClientOptions): Error {
+  const { code, details: message } = failure;
+  return errorOfFailure({ code, message, reason: undefined, cause: failure }, unavailableReason, name);
+}
+
+function isServiceError(error: unknown): error is ServiceError {
   return (
     error instanceof Error &&
     'code' in error &&

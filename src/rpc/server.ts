@@ -11,18 +11,8 @@ import {
 import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CallMetrics } from '../observe/metrics.ts';
-import {
-  type AnyStreamHandler,
-  type AnyUnaryHandler,
-  type CallContext,
-  type CallEnvironment,
-  MalformedRequest,
-  RunningCalls,
-  serveStream,
-  serveUnary,
-} from './call.ts';
+import { type CallContext, type CallEnvironment, decodeRequest, servedMethod } from './call.ts';
 import type {
-  Codec,
   Decoded,
   Encodable,
   IsStream,
@@ -32,6 +22,9 @@ import type {
   ResponseOf,
   ServiceType,
 } from './codec.ts';
+import { grpcStreamHandler, grpcUnaryHandler } from './grpc-call.ts';
+import { maximumCallsPerConnection, maximumMessageBytes } from './limits.ts';
+import { RunningCalls } from './running-calls.ts';
 import {
   claimSocketPath,
   parseSocketAddress,
@@ -54,15 +47,10 @@ export interface RpcServerOptions {
   readonly name: string;
   readonly logger: Logger;
   readonly metrics?: CallMetrics;
-  /** Send the reason of an error in trailing metadata (`famfs-reason`); for our own services, never for CSI. */
-  readonly sendReason?: boolean;
   /** Methods that are asked all the time; their lines are written at debug. */
   readonly quietMethods?: readonly string[];
   readonly maximumMessageBytes?: number;
 }
-
-const defaultMaximumMessageBytes = 4 * 1024 * 1024;
-const maximumConcurrentStreams = 1000;
 
 /** A gRPC server on one Unix socket. Create, add services, listen, drain; it cannot be started twice. */
 export class RpcServer {
@@ -75,18 +63,18 @@ export class RpcServer {
     this.name = options.name;
     // grpc-js writes to stderr by itself; whatever matters reaches us as an error.
     setLogVerbosity(logVerbosity.NONE);
-    const maximumBytes = options.maximumMessageBytes ?? defaultMaximumMessageBytes;
+    const maximumBytes = options.maximumMessageBytes ?? maximumMessageBytes;
     this.#server = new Server({
       'grpc.enable_channelz': 0,
       'grpc.max_receive_message_length': maximumBytes,
       'grpc.max_send_message_length': maximumBytes,
-      'grpc.max_concurrent_streams': maximumConcurrentStreams,
+      'grpc.max_concurrent_streams': maximumCallsPerConnection,
     });
     this.#environment = {
       logger: options.logger,
       metrics: options.metrics,
-      sendReason: options.sendReason ?? false,
       quietMethods: new Set(options.quietMethods ?? []),
+      maximumMessageBytes: maximumBytes,
       running: new RunningCalls(),
     };
   }
@@ -106,7 +94,7 @@ export class RpcServer {
     const definition: Record<string, MethodDefinition<unknown, unknown>> = {};
     const implementation: UntypedServiceImplementation = {};
     for (const [name, method] of Object.entries<MethodType>(service.methods)) {
-      const handler = handlers[name as MethodName<S>];
+      const served = servedMethod(method, handlers[name as MethodName<S>]);
       definition[name] = {
         path: method.path,
         requestStream: false,
@@ -117,9 +105,9 @@ export class RpcServer {
         responseSerialize: (bytes) => bytes as Buffer,
         responseDeserialize: method.response.decode,
       };
-      implementation[name] = method.responseStream
-        ? serveStream(method, handler as unknown as AnyStreamHandler, this.#environment)
-        : serveUnary(method, handler as unknown as AnyUnaryHandler, this.#environment);
+      implementation[name] = served.stream
+        ? grpcStreamHandler(served, this.#environment)
+        : grpcUnaryHandler(served, this.#environment);
     }
     this.#server.addService(definition, implementation);
   }
@@ -163,12 +151,4 @@ export class RpcServer {
 /** A handler for a method that this driver does not offer; `sentence` tells the caller why. */
 export function unimplemented(sentence: string): () => Promise<never> {
   return () => Promise.reject(new DriverError('unimplemented', sentence));
-}
-
-function decodeRequest(codec: Codec, bytes: Buffer): object {
-  try {
-    return codec.decode(bytes);
-  } catch (error) {
-    return new MalformedRequest(error);
-  }
 }

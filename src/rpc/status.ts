@@ -1,10 +1,10 @@
 // Which gRPC status a reason becomes, and the way back. The compiler holds the table complete; docs/errors.md
 // repeats it for people and a test compares the two.
-import { type Metadata, status } from '@grpc/grpc-js';
 import { DriverError, isReason, type Reason } from '../errors.ts';
+import { nameOfStatusCode, type StatusCode, statusCode as status } from './status-code.ts';
 
-/** The trailing metadata key in which the mounter's service hands its callers the reason itself. */
-export const reasonTrailer = 'famfs-reason';
+/** More than a person reads, and what fits in an HTTP/2 header (8 KiB at some peers) after percent-encoding. */
+const maximumMessageChars = 2000;
 
 /** The codes follow the error tables of CSI 1.13 (spec.md, "Error Scheme" and each call's own table). */
 export const statusOfReason = {
@@ -55,15 +55,21 @@ export const statusOfReason = {
   'dependency-missing': status.FAILED_PRECONDITION,
   'config-invalid': status.FAILED_PRECONDITION,
   internal: status.INTERNAL,
-} as const satisfies Record<Reason, status>;
+} as const satisfies Record<Reason, StatusCode>;
 
 /** The gRPC code of a reason, by its canonical name, such as NOT_FOUND. */
 export function statusNameOf(reason: Reason): string {
-  return status[statusOfReason[reason]];
+  return nameOfStatusCode(statusOfReason[reason]);
 }
 
-/** Reasons a client can tell from the code alone, when the server did not name one. */
-const reasonOfStatus: Partial<Record<status, Reason>> = {
+/** The message of an error as it is sent to a caller. */
+export function messageOf(error: DriverError): string {
+  const { message } = error;
+  return message.length > maximumMessageChars ? message.slice(0, maximumMessageChars) : message;
+}
+
+/** Reasons a client can tell from the code alone, when the server named none that it knows. */
+const reasonOfStatus: Partial<Record<number, Reason>> = {
   [status.CANCELLED]: 'cancelled',
   [status.INVALID_ARGUMENT]: 'invalid-argument',
   [status.DEADLINE_EXCEEDED]: 'deadline-exceeded',
@@ -71,21 +77,26 @@ const reasonOfStatus: Partial<Record<status, Reason>> = {
   [status.UNIMPLEMENTED]: 'unimplemented',
 };
 
-/** What a failed call looks like on grpc-js's client side. */
+/** What a failed call left behind at its caller, whatever carried it. */
 export interface CallFailure {
-  readonly code: status;
-  readonly details: string;
-  readonly metadata: Metadata;
+  readonly code: number;
+  readonly message: string;
+  /** What the server named, which may be newer than this program. */
+  readonly reason: string | undefined;
+  /** What the transport reported, when it did. */
+  readonly cause?: unknown;
 }
 
 /**
- * A failed call as the error it was on the other side: the reason from the trailing metadata, else from the code.
+ * A failed call as the error it was on the other side: the reason that came along, else what the code tells.
  * `unavailableReason` is what an unreachable server means to this caller.
  */
-export function errorOfStatus(failure: CallFailure, unavailableReason: Reason, service: string): DriverError {
-  const [named] = failure.metadata.get(reasonTrailer);
-  if (typeof named === 'string' && isReason(named)) return new DriverError(named, failure.details);
-  const reason =
-    failure.code === status.UNAVAILABLE ? unavailableReason : (reasonOfStatus[failure.code] ?? 'internal');
-  return new DriverError(reason, `${service}: ${failure.details}`, { cause: failure });
+export function errorOfFailure(
+  { code, message, reason, cause }: CallFailure,
+  unavailableReason: Reason,
+  service: string,
+): DriverError {
+  if (reason !== undefined && isReason(reason)) return new DriverError(reason, message);
+  const known = code === status.UNAVAILABLE ? unavailableReason : (reasonOfStatus[code] ?? 'internal');
+  return new DriverError(known, `${service}: ${message}`, { cause });
 }

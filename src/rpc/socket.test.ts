@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { DriverError, type Reason } from '../errors.ts';
+import { silentLogger } from '../observe/logger.ts';
+import { FrameServer } from './frame-server.ts';
+import { RpcServer } from './server.ts';
+import { parseSocketAddress } from './socket.ts';
+
+function reasonIs(reason: Reason, message?: RegExp) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof DriverError, String(error));
+    assert.equal(error.reason, reason, error.message);
+    if (message !== undefined) assert.match(error.message, message);
+    return true;
+  };
+}
+
+for (const Server of [RpcServer, FrameServer]) {
+  describe(`the socket of a ${Server.name}`, () => {
+    let folder: string;
+    let socketPath: string;
+    const servers: { drain(graceMs: number): Promise<void> }[] = [];
+
+    beforeEach(() => {
+      folder = mkdtempSync(path.join(tmpdir(), 'socket-'));
+      socketPath = path.join(folder, 'm.sock');
+    });
+
+    afterEach(async () => {
+      for (const server of servers.splice(0)) await server.drain(0);
+      rmSync(folder, { recursive: true });
+    });
+
+    function make() {
+      const server = new Server({ name: 'test', logger: silentLogger });
+      servers.push(server);
+      return server;
+    }
+
+    it('is open to its owner only, in a folder that is', async () => {
+      socketPath = path.join(folder, 'new/deep/m.sock');
+      await make().listen(socketPath);
+      assert.equal(statSync(socketPath).mode & 0o777, 0o600);
+      assert.equal(statSync(path.dirname(socketPath)).mode & 0o777, 0o700);
+    });
+
+    it('replaces one that nobody serves any more', async () => {
+      leaveStaleSocket(socketPath);
+      await make().listen(socketPath);
+      await assert.rejects(make().listen(socketPath), reasonIs('socket-refused', /another process/));
+    });
+
+    it('refuses a path that a living process serves', async () => {
+      const first = make();
+      await first.listen(socketPath);
+      const second = make();
+      await assert.rejects(second.listen(socketPath), reasonIs('socket-refused', /another process/));
+      assert.equal(first.socketPath, socketPath);
+      assert.equal(second.socketPath, undefined);
+      assert.ok(statSync(socketPath).isSocket());
+    });
+
+    it('refuses a path taken by something else, and leaves it alone', async () => {
+      const other = make();
+      writeFileSync(socketPath, 'mine');
+      await assert.rejects(other.listen(socketPath), reasonIs('socket-refused', /not a socket/));
+      rmSync(socketPath);
+      symlinkSync('/nowhere', socketPath);
+      await assert.rejects(other.listen(socketPath), reasonIs('socket-refused', /not a socket/));
+      assert.ok(existsSync(folder));
+    });
+
+    it('refuses a folder that others can write', async () => {
+      const open = path.join(folder, 'open');
+      mkdirSync(open);
+      chmodSync(open, 0o777);
+      const other = make();
+      await assert.rejects(
+        other.listen(path.join(open, 's')),
+        reasonIs('socket-refused', /written by others/),
+      );
+    });
+
+    it('refuses a socket and a folder of another user', {
+      skip: process.geteuid?.() === 0 ? false : 'only root can give files away',
+    }, async () => {
+      const other = make();
+      leaveStaleSocket(socketPath);
+      chownSync(socketPath, 12345, 12345);
+      await assert.rejects(other.listen(socketPath), reasonIs('socket-refused', /belongs to uid 12345/));
+      rmSync(socketPath);
+      chownSync(folder, 12345, 12345);
+      await assert.rejects(other.listen(socketPath), reasonIs('socket-refused', /belongs to uid 12345/));
+    });
+
+    it('closes a folder that holds nothing else, when asked, and no other', async () => {
+      const own = path.join(folder, 'own');
+      const shared = path.join(folder, 'shared');
+      mkdirSync(own, { mode: 0o755 });
+      mkdirSync(shared, { mode: 0o755 });
+      writeFileSync(path.join(shared, 'x'), '');
+      for (const [place, mode] of [
+        [own, 0o700],
+        [shared, 0o755],
+      ] as const) {
+        const other = make();
+        await other.listen(path.join(place, 's'), { makeFolderPrivate: true });
+        assert.equal(statSync(place).mode & 0o777, mode);
+        await other.drain(0);
+      }
+    });
+  });
+}
+
+describe('the address of a socket', () => {
+  it('has three spellings and at most 107 bytes', () => {
+    for (const address of ['unix:///run/x.sock', 'unix:/run/x.sock', '/run/x.sock']) {
+      assert.equal(parseSocketAddress(address), '/run/x.sock');
+    }
+    for (const address of ['', 'x.sock', 'unix:x.sock', 'unix://x.sock', 'tcp://1.2.3.4:5', '/a\0b']) {
+      assert.throws(() => parseSocketAddress(address), reasonIs('config-invalid'), address);
+    }
+    assert.equal(parseSocketAddress(`/${'x'.repeat(106)}`).length, 107);
+    assert.throws(() => parseSocketAddress(`/${'x'.repeat(107)}`), reasonIs('config-invalid', /107/));
+  });
+});
+
+/** A socket file as a killed process leaves it. */
+function leaveStaleSocket(stalePath: string): void {
+  const script = `require('net').createServer().listen(${JSON.stringify(stalePath)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', script]);
+  assert.ok(statSync(stalePath).isSocket());
+}
