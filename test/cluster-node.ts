@@ -55,7 +55,7 @@ export class ClusterNode {
   }
 
   /** Where this node's mounter mounts a pool. */
-  poolPath(uuid: string, relative = ''): string {
+  poolPath(uuid: string, relative = '.'): string {
     return path.join(this.places.pools, uuid, relative);
   }
 

@@ -70,6 +70,11 @@ export class DriverProcess {
     return this.#isRunning;
   }
 
+  /** Resolves when it has ended, for whatever reason. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
   /** Everything it has written. */
   get log(): string {
     return readFileSync(this.#logPath, 'utf8');

@@ -54,18 +54,22 @@ export class RunningMounter {
       const { state, problem } = this.client.view;
       if (state !== undefined && problem === undefined && passes(state)) resolve(state);
     };
-    const giveUp = (): void => {
+    let isOver = false;
+    const giveUp = (why: string): void => {
+      if (isOver) return;
       const shown = JSON.stringify(this.client.view, (_, value) =>
         typeof value === 'bigint' ? String(value) : value,
       );
-      reject(new Error(`waited ${patienceMs} ms in vain until ${what}\n${shown}\n${this.log.slice(-6000)}`));
+      reject(new Error(`${why} before ${what}\n${shown}\n${this.log.slice(-6000)}`));
     };
-    const limit = setTimeout(giveUp, patienceMs);
+    const limit = setTimeout(giveUp, patienceMs, `${patienceMs} ms were over`);
+    void this.#process.ended.then(() => giveUp('the mounter ended'));
     const forget = this.client.onChange(look);
     try {
       look();
       return await promise;
     } finally {
+      isOver = true;
       forget();
       clearTimeout(limit);
     }

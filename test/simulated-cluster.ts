@@ -92,9 +92,12 @@ export class SimulatedCluster {
       'skip-registration': 'true',
       ...flags,
     };
+    const logPath = path.join(places.root, 'plugin.log');
+    // What a former plugin said must not be taken for this one's.
+    rmSync(logPath, { force: true });
     const plugin = new DriverProcess({
       argv: [...this.#program, 'node', ...Object.entries(all).map(([flag, value]) => `--${flag}=${value}`)],
-      logPath: path.join(places.root, 'plugin.log'),
+      logPath,
     });
     this.#plugins.push(plugin);
     await waitUntil('the node plugin serves CSI', () => {
@@ -134,6 +137,14 @@ export class SimulatedCluster {
       const words = (commandLine(pid) ?? []).join(' ');
       return words.includes(`${this.directory}/`) ? [`${pid} ${words}`] : [];
     });
+  }
+
+  /** The process id of the famfs daemon of a pool on a node (fuse mode), undefined while there is none. */
+  daemonOf(node: ClusterNode, uuid: string): number | undefined {
+    const line = this.processes().find((each) => {
+      return each.includes(' daxdev=') && each.trimEnd().endsWith(` ${node.poolPath(uuid)}`);
+    });
+    return line === undefined ? undefined : Number.parseInt(line, 10);
   }
 
   /** Where mounts stand below the cluster's directory, in the order they were made. */
