@@ -46,11 +46,6 @@ export class SupervisedWorker {
     }
   }
 
-  /** Starts the process before it is needed. */
-  warmUp(): void {
-    this.#current();
-  }
-
   /** Ends the process; no new one is started. */
   close(): void {
     this.#closed = true;

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, afterEach, beforeEach, describe, it } from 'node:test';
+import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
+import { closeFd, openPath } from '../linux/file-descriptor.ts';
+import { mountIdOf } from '../linux/mount-id.ts';
+import { mountFileSystem, unmount } from '../linux/mounts.ts';
+import { type BindRecord, BindRecords } from './bind-record.ts';
+import { BindRegistry } from './bind-registry.ts';
+
+const { skip } = enterPrivateMounts();
+after(assertNothingLeaked);
+
+describe('the binds that are known', { skip }, () => {
+  let folder: string;
+  let records: BindRecords;
+  let registry: BindRegistry;
+
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'registry-'));
+    mountFileSystem({ source: 'none', target: folder, type: 'tmpfs' });
+    records = new BindRecords(path.join(folder, 'records'));
+    registry = new BindRegistry(records);
+  });
+  afterEach(() => {
+    unmount(folder, { detach: true });
+    rmSync(folder, { recursive: true });
+  });
+
+  /** A real mount with a record; what it shows does not matter here. */
+  function mount(name: string, fields: Partial<BindRecord> = {}): { mountId: bigint; target: string } {
+    const target = path.join(folder, name);
+    mkdirSync(target);
+    mountFileSystem({ source: 'none', target, type: 'tmpfs' });
+    const fd = openPath(target);
+    const { mountId } = mountIdOf(fd);
+    closeFd(fd);
+    records.write(mountId, {
+      ...{ volumeId: 'v', target, poolUuid: 'p', path: 'x', writable: false, allowExec: false },
+      ...{ soleTarget: false, complete: true, ...fields },
+    });
+    return { mountId, target };
+  }
+
+  it('are taken up from the records whose mount is there, and the other records removed', () => {
+    const { mountId } = mount('one');
+    records.write(1n << 40n, { ...(records.read(mountId) as BindRecord), volumeId: 'gone' });
+    registry.load();
+    assert.deepEqual(
+      registry.all().map((bind) => bind.mountId),
+      [mountId],
+    );
+    assert.deepEqual(records.mountIds(), [mountId]);
+  });
+
+  it('are found by volume, target and pool', () => {
+    const [one, two, three] = [
+      mount('one', { volumeId: 'v1' }),
+      mount('two', { volumeId: 'v1', poolUuid: 'q' }),
+      mount('three', { volumeId: 'v2' }),
+    ];
+    registry.load();
+    const ids = (binds: readonly { mountId: bigint }[]) => binds.map(({ mountId }) => mountId);
+    assert.deepEqual(ids(registry.ofVolume('v1')), [one.mountId, two.mountId]);
+    assert.deepEqual(ids(registry.atTarget(three.target)), [three.mountId]);
+    assert.deepEqual(ids(registry.ofPool('p')), [one.mountId, three.mountId]);
+    assert.deepEqual(
+      [registry.countOfPool('p'), registry.countOfPool('q'), registry.countOfPool('r')],
+      [2, 1, 0],
+    );
+    assert.deepEqual(registry.ofVolume('v3'), []);
+  });
+
+  it('are given only while the kernel has them, and forgotten with their record', () => {
+    const { mountId, target } = mount('one');
+    registry.load();
+    unmount(target);
+    assert.deepEqual(registry.atTarget(target), []);
+    assert.deepEqual([registry.all(), registry.countOfPool('p'), records.mountIds()], [[], 0, []]);
+    registry.forget([mountId, 5n]);
+    assert.equal(registry.countOfPool('p'), 0);
+  });
+
+  it('are counted once, however often they are learnt', () => {
+    const { mountId } = mount('one');
+    for (let time = 0; time < 3; time++) registry.learn(mountId);
+    assert.equal(registry.countOfPool('p'), 1);
+    registry.learn(5n);
+    assert.equal(registry.all().length, 1);
+  });
+});
