@@ -1,0 +1,373 @@
+// What is true of frames alone: their limits, their back-pressure, and bytes that nobody of ours would send.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { waitUntil } from '../../test/wait-until.ts';
+import { DriverError, type Reason } from '../errors.ts';
+import type { famfs } from '../mounter/generated/mounter.js';
+import root from '../mounter/generated/mounter.js';
+import { silentLogger } from '../observe/logger.ts';
+import type { ClientOptions, RpcClient } from './client.ts';
+import { messageType, serviceType } from './codec.ts';
+import {
+  encodeEmpty,
+  encodePath,
+  encodeRequest,
+  FrameDecoder,
+  frameKind,
+  initialCredit,
+  readError,
+} from './frame.ts';
+import { createFrameClient } from './frame-client.ts';
+import { FrameServer } from './frame-server.ts';
+import { type Handlers, unimplemented } from './server.ts';
+
+type Mounter = famfs.mounter.v1.Mounter;
+const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
+const bindRequest = messageType(root, 'famfs.mounter.v1.BindRequest');
+const bindPath = encodePath('/famfs.mounter.v1.Mounter/Bind');
+const empty = Buffer.alloc(0);
+const no = unimplemented('this test does not offer it');
+const limitBytes = 64 * 1024;
+
+let folder: string;
+let socketPath: string;
+let server: FrameServer;
+let client: RpcClient<Mounter>;
+const others: { close(): void }[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'frames-'));
+  socketPath = path.join(folder, 's');
+  client = connect();
+});
+
+afterEach(async () => {
+  for (const other of others.splice(0)) other.close();
+  await server?.drain(0);
+  rmSync(folder, { recursive: true });
+});
+
+function connect(options: Partial<ClientOptions> = {}): RpcClient<Mounter> {
+  const made = createFrameClient(mounter, socketPath, {
+    ...{ name: 'the mounter', unavailableReason: 'mounter-unavailable', ...options },
+  });
+  others.push(made);
+  return made;
+}
+
+async function serve(handlers: Partial<Handlers<Mounter>>, options = {}): Promise<void> {
+  server = new FrameServer({ name: 'test', logger: silentLogger, ...options });
+  server.addService(mounter, {
+    ...{ getState: no, bind: no, unbind: no, listBinds: no, stat: no, checkHealth: no, inspectMapping: no },
+    watchState: async function* () {},
+    ...handlers,
+  });
+  await server.listen(socketPath);
+}
+
+function reasonIs(reason: Reason, message?: RegExp) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof DriverError, String(error));
+    assert.equal(error.reason, reason, error.message);
+    if (message !== undefined) assert.match(error.message, message);
+    return true;
+  };
+}
+
+/** A connection by hand, with the frames it was sent. */
+class Peer {
+  readonly socket = net.connect(socketPath);
+  readonly frames: { kind: number; callId: number; body: Buffer }[] = [];
+  closed = false;
+
+  constructor() {
+    const decoder = new FrameDecoder(1 << 20, (kind, callId, body) => {
+      this.frames.push({ kind, callId, body: Buffer.from(body) });
+    });
+    this.socket.on('data', (chunk) => decoder.push(chunk));
+    this.socket.on('error', () => {});
+    this.socket.on('close', () => {
+      this.closed = true;
+    });
+    others.push({ close: () => this.socket.destroy() });
+  }
+
+  async frame(callId: number) {
+    await waitUntil(`call ${callId} is answered`, () => this.frames.some((frame) => frame.callId === callId));
+    const found = this.frames.find((frame) => frame.callId === callId);
+    assert.ok(found !== undefined);
+    return found;
+  }
+
+  async reasonOf(callId: number): Promise<string> {
+    const { kind, body } = await this.frame(callId);
+    assert.equal(kind, frameKind.error);
+    return readError(body).reason;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<unknown> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(signal.reason)));
+}
+
+describe('calls in frames', () => {
+  it('are answered each by its own answer, a thousand at once and in any order', async () => {
+    const waiting: (() => void)[] = [];
+    await serve({
+      bind: async ({ volumeId }) => {
+        const turn = Promise.withResolvers<void>();
+        waiting.push(turn.resolve);
+        await turn.promise;
+        return { mountId: BigInt(volumeId) };
+      },
+    });
+    const calls = Array.from({ length: 1000 }, (_, index) => client.calls.bind({ volumeId: String(index) }));
+    await waitUntil('all have arrived', () => waiting.length === 1000);
+    assert.equal(server.callsInFlight, 1000);
+    for (const [, answer] of [...waiting.entries()].sort(([a], [b]) => ((a * 7) % 1000) - ((b * 7) % 1000)))
+      answer();
+    const answers = await Promise.all(calls);
+    assert.deepEqual(
+      answers.map(({ mountId }) => mountId),
+      Array.from({ length: 1000 }, (_, index) => BigInt(index)),
+    );
+  });
+
+  it('are refused beyond a thousand on one connection, and taken again after one has ended', async () => {
+    const waiting: (() => void)[] = [];
+    await serve({
+      bind: () => new Promise((resolve) => waiting.push(() => resolve({}))),
+      stat: async () => ({}),
+    });
+    const calls = Array.from({ length: 1000 }, () => client.calls.bind({}));
+    await waitUntil('all have arrived', () => waiting.length === 1000);
+    await assert.rejects(client.calls.stat({}), reasonIs('resource-exhausted'));
+    await connect().calls.stat({});
+    waiting[500]?.();
+    await calls[500];
+    await client.calls.stat({});
+    for (const answer of waiting) answer();
+    await Promise.all(calls);
+  });
+
+  it('each end at their own deadline, the earlier one first', async () => {
+    await serve({ bind: (_request, { signal }) => aborted(signal).then(() => ({})) });
+    const order: string[] = [];
+    const late = client.calls.bind({}, { timeoutMs: 300 }).catch(() => order.push('late'));
+    const early = client.calls.bind({}, { timeoutMs: 100 }).catch(() => order.push('early'));
+    await Promise.all([late, early]);
+    assert.deepEqual(order, ['early', 'late']);
+  });
+
+  it('end at the deadline at the server although their caller says nothing', async () => {
+    const seen = Promise.withResolvers<unknown>();
+    await serve({
+      bind: async (_request, { signal }) => {
+        seen.resolve(await aborted(signal));
+        return {};
+      },
+    });
+    const peer = new Peer();
+    peer.socket.write(encodeRequest(1, bindPath, 50, empty));
+    assert.ok(reasonIs('deadline-exceeded')(await seen.promise));
+    assert.equal(await peer.reasonOf(1), 'deadline-exceeded');
+  });
+
+  it('are withdrawn when their connection goes, the works of a process that was killed', async () => {
+    const seen = Promise.withResolvers<unknown>();
+    const started = Promise.withResolvers<void>();
+    await serve({
+      bind: async (_request, { signal }) => {
+        started.resolve();
+        seen.resolve(await aborted(signal));
+        return {};
+      },
+    });
+    const peer = new Peer();
+    peer.socket.write(encodeRequest(1, bindPath, 0, empty));
+    await started.promise;
+    peer.socket.destroy();
+    assert.ok(reasonIs('cancelled')(await seen.promise));
+    await waitUntil('the call has ended', () => server.callsInFlight === 0);
+  });
+
+  it('bring no message over the limit, either way', async () => {
+    const long = 'x'.repeat(limitBytes + 1);
+    await serve(
+      { bind: async () => ({}), stat: async () => ({ type: long }) },
+      { maximumMessageBytes: limitBytes },
+    );
+    await assert.rejects(client.calls.stat({}), reasonIs('resource-exhausted', /can be sent/));
+    const strict = connect({ maximumMessageBytes: limitBytes });
+    await assert.rejects(strict.calls.bind({ path: long }), reasonIs('resource-exhausted', /can be sent/));
+    const whole = 'x'.repeat(limitBytes - 16);
+    await strict.calls.bind({ path: whole });
+  });
+});
+
+describe('a stream in frames', () => {
+  it('does not run ahead of a slow reader, who does not hold up the other calls', async () => {
+    let written = 0n;
+    await serve({
+      bind: async () => ({}),
+      watchState: async function* () {
+        for (; written < 1000n; written++) yield { revision: written, kernelRelease: 'x'.repeat(10_000) };
+      },
+    });
+    let read = 0n;
+    for await (const { revision } of client.calls.watchState({})) {
+      assert.equal(revision, read);
+      read += 1n;
+      if (read % 100n !== 0n) continue;
+      await client.calls.bind({});
+      assert.ok(
+        written - read <= BigInt(2 * initialCredit),
+        `${written} were written where ${read} are read`,
+      );
+    }
+    assert.equal(read, 1000n);
+  });
+
+  it('lets its handler end when a reader leaves who was behind', async () => {
+    const ended = Promise.withResolvers<void>();
+    await serve({
+      watchState: async function* () {
+        try {
+          for (;;) yield {};
+        } finally {
+          ended.resolve();
+        }
+      },
+    });
+    for await (const _state of client.calls.watchState({})) break;
+    await ended.promise;
+  });
+
+  it('fails when the server goes, after what had come', async () => {
+    await serve({
+      watchState: async function* (_request, { signal }) {
+        yield { revision: 1n };
+        yield { revision: 2n };
+        await aborted(signal);
+      },
+    });
+    const stream = client.calls.watchState({})[Symbol.asyncIterator]();
+    assert.equal((await stream.next()).value?.revision, 1n);
+    await server.drain(0);
+    assert.equal((await stream.next()).value?.revision, 2n);
+    await assert.rejects(stream.next(), reasonIs('shutting-down'));
+  });
+});
+
+describe('a frame server', () => {
+  it('survives any bytes: they end their connection and nothing else', async () => {
+    await serve({ bind: async () => ({}) });
+    await client.calls.bind({});
+    const descriptors = (): number => readdirSync('/proc/self/fd').length;
+    const before = descriptors();
+    const request = encodeRequest(1, bindPath, 0, bindRequest.encode({ path: 'p' }));
+    const damaged = fc.tuple(fc.nat(), fc.nat({ max: 255 })).map(([place, value]) => {
+      const bytes = Buffer.from(request);
+      bytes[place % bytes.length] = value;
+      return bytes;
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 300 }), damaged), async (bytes) => {
+        const peer = net.connect(socketPath, () => peer.end(bytes));
+        peer.on('error', () => {});
+        peer.resume();
+        await new Promise((resolve) => peer.on('close', resolve));
+      }),
+      { numRuns: 300 },
+    );
+    await client.calls.bind({});
+    await waitUntil('no descriptor is left over', () => descriptors() <= before);
+    assert.equal(server.callsInFlight, 0);
+  });
+
+  it('ends a connection that breaks the rules', async () => {
+    await serve({ bind: () => new Promise(() => {}) }, { maximumMessageBytes: limitBytes });
+    const once = encodeRequest(1, bindPath, 0, empty);
+    const broken = {
+      'a frame over the limit': encodeRequest(1, bindPath, 0, Buffer.alloc(limitBytes + 1024)),
+      'a call id that is in use': Buffer.concat([once, once]),
+      'a frame that servers send': encodeEmpty(frameKind.pong, 1),
+      'a request without a path': Buffer.from('0000000a01000000010000000005', 'hex'),
+      'the beginning of HTTP/2': Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    };
+    for (const [what, bytes] of Object.entries(broken)) {
+      const peer = new Peer();
+      peer.socket.write(bytes);
+      await waitUntil(`${what} ends the connection`, () => peer.closed);
+    }
+  });
+
+  it('answers a request that is no message, and a method it does not have, and goes on', async () => {
+    await serve({ bind: async () => ({}) });
+    const peer = new Peer();
+    peer.socket.write(encodeRequest(1, bindPath, 0, Buffer.from([0x0a, 0x7f, 0x41])));
+    peer.socket.write(encodeRequest(2, bindPath, 0, Buffer.from([0x0a, 0x02, 0xff, 0xfe])));
+    peer.socket.write(encodeRequest(3, encodePath('/csi.v1.Node/NodeGetInfo'), 0, empty));
+    peer.socket.write(encodeEmpty(frameKind.cancel, 99));
+    peer.socket.write(encodeRequest(4, bindPath, 0, empty));
+    assert.equal(await peer.reasonOf(1), 'invalid-argument');
+    assert.equal(await peer.reasonOf(2), 'invalid-argument');
+    assert.equal(await peer.reasonOf(3), 'unimplemented');
+    assert.equal((await peer.frame(4)).kind, frameKind.response);
+  });
+
+  it('answers a ping', async () => {
+    await serve({});
+    const peer = new Peer();
+    peer.socket.write(encodeEmpty(frameKind.ping, 5));
+    assert.equal((await peer.frame(5)).kind, frameKind.pong);
+  });
+
+  it('stops listening to a peer that asks and does not read', async () => {
+    let served = 0;
+    await serve({
+      bind: async () => ({}),
+      stat: async () => {
+        served += 1;
+        return { type: 'x'.repeat(30_000) };
+      },
+    });
+    const peer = new Peer();
+    peer.socket.pause();
+    const path = encodePath('/famfs.mounter.v1.Mounter/Stat');
+    const count = 1000;
+    // Long requests, so that only a few of them come in one read.
+    const request = bindRequest.encode({ path: 'x'.repeat(10_000) });
+    for (let callId = 0; callId < count; callId++) peer.socket.write(encodeRequest(callId, path, 0, request));
+    let before = -1;
+    await waitUntil('it serves no more of them', async () => {
+      const still = served === before && served > 0;
+      before = served;
+      await client.calls.bind({});
+      return still;
+    });
+    assert.ok(served < count / 2, `${served} were served`);
+    peer.socket.resume();
+    await waitUntil('all are answered', () => peer.frames.length === count);
+    assert.equal(served, count);
+  });
+
+  it('takes 64 connections, and others once these are gone', async () => {
+    await serve({ bind: async () => ({}) });
+    const clients = Array.from({ length: 64 }, () => connect());
+    await Promise.all(clients.map(({ calls }) => calls.bind({})));
+    await assert.rejects(client.calls.bind({}), reasonIs('mounter-unavailable'));
+    for (const one of clients) one.close();
+    await waitUntil('there is room again', () =>
+      client.calls.bind({}).then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+});
