@@ -35,6 +35,9 @@ export async function startPeer(places: Places, name: string, source: string): P
   return { name, socket, volumeContext: { source }, stop: () => server.stop() };
 }
 
+/** The peer writes no line a call, so neither does the driver. */
+const quiet = { 'log-level': 'warn' };
+
 /** Our driver, and the directory of its pool's mount that it publishes. */
 export interface DriverSubject extends Subject {
   readonly poolDirectory: string;
@@ -54,6 +57,7 @@ export async function startDriver(places: Places, data: string): Promise<DriverS
     ...{ 'state-dir': path.join(places.folder, 'binds'), 'famfs-bin-dir': path.join(node, 'bin') },
     ...{ 'sysfs-root': path.join(node, 'sys'), 'dev-root': path.join(node, 'dev') },
     ...{ 'system-uuid-path': path.join(node, 'opt/famfs/system_uuid'), launcher: 'in-place', mode: 'fuse' },
+    ...quiet,
   });
   await mounter.waitForSocket(mounterSocket);
   await mounter.waitUntil('the pool is mounted', () => mountedPool(poolDir) !== undefined);
@@ -66,6 +70,7 @@ export async function startDriver(places: Places, data: string): Promise<DriverS
     ...{ 'node-id': 'bench', 'kubelet-dir': places.kubeletDir, 'csi-socket': socket },
     'mounter-socket': mounterSocket,
     'skip-registration': undefined,
+    ...quiet,
   });
   await server.waitForSocket(socket);
   return {
