@@ -176,6 +176,20 @@ describe('binding a path of a pool', { skip }, () => {
     await unbind(second);
   });
 
+  it('gives a volume with one target to one of many that ask at once', async () => {
+    const targets = Array.from({ length: 8 }, newTarget);
+    const ends = await Promise.allSettled(
+      targets.map((target) => bind(target, { volumeId: 'raced', soleTarget: true })),
+    );
+    const refusals = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason.reason] : []));
+    assert.deepEqual(
+      refusals,
+      Array.from({ length: 7 }, () => 'second-target-refused'),
+    );
+    assert.equal(targets.filter((target) => mountsAt(target).length === 1).length, 1);
+    for (const target of targets) await unbind(target);
+  });
+
   it('never shows the root of a pool or what famfs keeps in it, whatever the path is', async () => {
     const target = newTarget();
     for (const hostile of [

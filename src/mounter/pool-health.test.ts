@@ -147,6 +147,22 @@ describe('a pool that is not what it was', { skip }, () => {
     await mounter.ready(poolUuid);
   });
 
+  it('is watched while the mount of another one takes its time', async () => {
+    node.spoil('case "$1 $*" in "mount "*" -D "*) ;; "mount "*) echo $$ >> $NOTES; exec sleep 1000 ;; esac');
+    const target = newTarget();
+    await bind(target, soundUuid);
+    process.kill(daemon(), 'SIGKILL');
+    await waitUntil('a mount is under way', () => node.notes().length > 0);
+    process.kill(cluster.daemonOf(node, soundUuid) ?? assert.fail('no daemon'), 'SIGKILL');
+    await mounter.untilProblem(soundUuid, 'pool-dead');
+    await assert.rejects(bind(newTarget(), soundUuid), { reason: 'pool-dead' });
+    node.mend();
+    process.kill(-Number(node.notes()[0]), 'SIGKILL');
+    node.clearNotes();
+    await unbind(target);
+    await mounter.ready(poolUuid, soundUuid);
+  });
+
   it('is mounted anew when its memory has failed and works again', async () => {
     const poison = path.join(cluster.memory(), 'poisoned');
     const target = newTarget();

@@ -32,7 +32,7 @@ const kindNumbers: Readonly<Record<MappingEvidence['kind'], famfs.mounter.v1.Map
   unknown: kinds.MAPPING_KIND_UNKNOWN,
 };
 
-/** Handlers of every verb, for an RpcServer. */
+/** Handlers of every verb, for a FrameServer. */
 export function mounterHandlers(mounter: Mounter): Handlers<MounterService> {
   return {
     getState: async () => wireState(mounter.state()),
