@@ -1,6 +1,6 @@
 // Binding and unbinding by a real mounter on a simulated node: rules 5, 6, 8 and 9 of the mounter.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -14,6 +14,7 @@ import {
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterNode } from '../../test/cluster-node.ts';
+import { CountingProcess } from '../../test/counting-process.ts';
 import { sourceProgram } from '../../test/driver-process.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
 import type { RunningMounter } from '../../test/running-mounter.ts';
@@ -26,17 +27,6 @@ import { mountFileSystem } from '../linux/mounts.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
-
-/** Opens a file for writing as fast as it can and counts how that ends. */
-const writerProgram = `
-  const { openSync, closeSync } = require('node:fs');
-  const counts = {};
-  for (let tries = 0; ; tries++) {
-    let end = 'written';
-    try { closeSync(openSync(process.argv[1], 'r+')); } catch (error) { end = error.code; }
-    counts[end] = (counts[end] ?? 0) + 1;
-    if (tries % 500 === 0) process.stdout.write(JSON.stringify(counts) + '\\n');
-  }`;
 
 describe('binding a path of a pool', { skip }, () => {
   let cluster: SimulatedCluster;
@@ -91,21 +81,16 @@ describe('binding a path of a pool', { skip }, () => {
 
   it('is never writable, not even in the moment it appears', async () => {
     const target = newTarget();
-    const writer = spawn(process.execPath, ['--eval', writerProgram, path.join(target, 'weights')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const writer = new CountingProcess('write', path.join(target, 'weights'));
     try {
-      const counts = countsOf(writer);
       await waitUntil('the writer has met the bind some fifty times', async () => {
         await bind(target);
         await unbind(target);
-        return (counts().EROFS ?? 0) > 50;
+        return (writer.counts.EROFS ?? 0) > 50;
       });
-      assert.equal(counts().written, undefined, JSON.stringify(counts()));
+      assert.equal(writer.counts.written, undefined, JSON.stringify(writer.counts));
     } finally {
-      const ended = once(writer, 'exit');
-      writer.kill('SIGKILL');
-      await ended;
+      await writer.end();
     }
   });
 
@@ -406,15 +391,3 @@ describe('binding a path of a pool', { skip }, () => {
     assert.equal((await mounter.calls.getState({})).settled, true);
   });
 });
-
-/** The last counts that a writer has told. */
-function countsOf(writer: ChildProcess): () => Record<string, number> {
-  let text = '';
-  writer.stdout?.on('data', (chunk) => {
-    text += chunk;
-  });
-  return () => {
-    const lines = text.split('\n').slice(0, -1);
-    return lines.length === 0 ? {} : JSON.parse(lines.at(-1) ?? '{}');
-  };
-}

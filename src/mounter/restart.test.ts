@@ -1,11 +1,10 @@
 // A mounter that is killed and started again: what it made goes on, and what it left half done is finished or cleared.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterNode } from '../../test/cluster-node.ts';
+import { CountingProcess } from '../../test/counting-process.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
 import type { RunningMounter } from '../../test/running-mounter.ts';
 import { makeSamples, sampleText } from '../../test/sample-data.ts';
@@ -17,19 +16,6 @@ import { readMountTable } from '../linux/mount-table.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
-
-/** Reads a file as fast as it can, and says how often it did and what went wrong. */
-const readerProgram = `
-  const { readFileSync } = require('node:fs');
-  const wanted = readFileSync(process.argv[1], 'utf8');
-  let reads = 0, failures = 0;
-  setInterval(() => {
-    for (let i = 0; i < 50; i++) {
-      reads++;
-      try { if (readFileSync(process.argv[1], 'utf8') !== wanted) failures++; } catch { failures++; }
-    }
-    process.stdout.write(reads + ' ' + failures + '\\n');
-  }, 10);`;
 
 describe('a mounter that is killed and started again', { skip }, () => {
   let cluster: SimulatedCluster;
@@ -62,28 +48,25 @@ describe('a mounter that is killed and started again', { skip }, () => {
     const { binds } = await mounter.calls.listBinds({});
     const daemon = cluster.daemonOf(node, poolUuid);
     const mounts = cluster.mountPoints();
-    const reader = spawn(process.execPath, ['--eval', readerProgram, path.join(targets[0] ?? '', 'one')], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const reader = new CountingProcess('read', path.join(targets[0] ?? '', 'one'));
+    const untilMoreReads = async (what: string): Promise<void> => {
+      const before = reader.counts.read ?? 0;
+      await waitUntil(what, () => (reader.counts.read ?? 0) > before);
+    };
     try {
-      const counts = countsOf(reader);
-      await waitUntil('the reader reads', () => counts().reads > 0);
+      await untilMoreReads('the reader reads');
       await mounter.kill();
-      const readsBetween = counts().reads;
-      await waitUntil('it reads on without a mounter', () => counts().reads > readsBetween);
+      await untilMoreReads('it reads on without a mounter');
       await mounter.restart();
       await mounter.ready(poolUuid);
       assert.deepEqual((await mounter.calls.listBinds({})).binds, binds);
       assert.deepEqual(cluster.mountPoints(), mounts);
       assert.equal(cluster.daemonOf(node, poolUuid), daemon);
       for (const target of targets) assert.equal((await bind(target)).alreadyBound, true);
-      const readsSince = counts().reads;
-      await waitUntil('it reads on', () => counts().reads > readsSince);
-      assert.equal(counts().failures, 0);
+      await untilMoreReads('it reads on');
+      assert.deepEqual(Object.keys(reader.counts), ['read'], 'no read has failed');
     } finally {
-      const ended = once(reader, 'exit');
-      reader.kill('SIGKILL');
-      await ended;
+      await reader.end();
     }
     for (const target of targets) assert.deepEqual(await unbind(target), { wasBound: true });
   });
@@ -177,14 +160,3 @@ describe('a mounter that is killed and started again', { skip }, () => {
     assert.deepEqual(readdirSync(node.places.tmp), []);
   });
 });
-
-function countsOf(reader: ChildProcess): () => { reads: number; failures: number } {
-  let text = '';
-  reader.stdout?.on('data', (chunk) => {
-    text += chunk;
-  });
-  return () => {
-    const [reads = 0, failures = 0] = (text.split('\n').at(-2) ?? '0 0').split(' ').map(Number);
-    return { reads, failures };
-  };
-}
