@@ -4,7 +4,7 @@ import { DriverError } from '../errors.ts';
 import { attachClone } from '../linux/bind.ts';
 import { openPathBeneath } from '../linux/file-descriptor.ts';
 import { type MountInfo, mountIdOf } from '../linux/mount-id.ts';
-import { SyscallError } from '../linux/syscall-error.ts';
+import { errorCodeOf, SyscallError } from '../linux/syscall-error.ts';
 import type { BindRecord, BindRecords } from './bind-record.ts';
 import { mountFailure, mountPlaceOf, probeSuperblock, withPoolRoot } from './mounted-pool.ts';
 import type { BindOrder, MountPlace } from './pool-verbs.ts';
@@ -125,11 +125,14 @@ function prepareTarget(
   place: MountPlace,
   target: TargetPlace,
 ): 'made' | 'found' | bigint {
+  if (makeTarget(target)) return 'made';
   const state = lookAtTarget(target);
   switch (state.kind) {
     case 'absent':
-      mkdirSync(nameBelow(target.parentFd, target.leaf), { mode: 0o750 });
-      return 'made';
+      throw new DriverError(
+        'operation-pending',
+        `The target ${order.target} went away while it was looked at; try again.`,
+      );
     case 'directory':
       return 'found';
     case 'not-a-directory':
@@ -141,6 +144,17 @@ function prepareTarget(
       if (isSameBind(context, order, place, state.mount)) return state.mount.mountId;
       clearStale(context, order, place, target, state.mount);
       return 'found';
+  }
+}
+
+/** Makes the directory of a fresh target, as nearly every target is; false when something is there already. */
+function makeTarget(target: TargetPlace): boolean {
+  try {
+    mkdirSync(nameBelow(target.parentFd, target.leaf), { mode: 0o750 });
+    return true;
+  } catch (error) {
+    if (errorCodeOf(error) === 'EEXIST') return false;
+    throw error;
   }
 }
 

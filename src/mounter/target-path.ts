@@ -18,6 +18,8 @@ import { SyscallError } from '../linux/syscall-error.ts';
 export interface TargetPlace {
   readonly parentFd: number;
   readonly leaf: string;
+  /** The mount that the directory itself lies on: an entry on another one is a mount. */
+  readonly parentMountId: bigint;
 }
 
 /**
@@ -60,7 +62,8 @@ export function openTargetPlace(target: string, allowedRoots: readonly string[])
   const { root, relative } = targetBelowRoot(target, allowedRoots);
   const rootFd = openPath(root);
   try {
-    return { parentFd: openDirectory(rootFd, path.dirname(relative)), leaf: path.basename(relative) };
+    const parentFd = openDirectory(rootFd, path.dirname(relative));
+    return { parentFd, leaf: path.basename(relative), parentMountId: mountIdOf(parentFd).mountId };
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     if (error.code === 'ENOENT') return undefined;

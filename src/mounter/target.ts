@@ -3,7 +3,7 @@
 import { closeSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
 import { openPathBeneath } from '../linux/file-descriptor.ts';
-import { type MountInfo, mountIdOf, statmount } from '../linux/mount-id.ts';
+import { type MountInfo, mountIdAt, mountIdOf, statmount } from '../linux/mount-id.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
 import type { TargetPlace } from './target-path.ts';
 
@@ -31,7 +31,7 @@ export function lookAtTarget(place: TargetPlace): TargetState {
   }
   try {
     const { mountId } = mountIdOf(fd);
-    if (mountId === mountIdOf(place.parentFd).mountId) return { kind: 'directory' };
+    if (mountId === place.parentMountId) return { kind: 'directory' };
     const mount = statmount(mountId);
     if (mount === undefined) {
       throw new DriverError(
@@ -42,6 +42,20 @@ export function lookAtTarget(place: TargetPlace): TargetState {
     return { kind: 'mount', mount };
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * The id of the topmost mount on a target, by a single system call; undefined when nothing is mounted on it, whatever it
+ * is. Neither follows a link nor asks the mounted file system anything.
+ */
+export function mountAtTarget(place: TargetPlace): bigint | undefined {
+  try {
+    const { mountId } = mountIdAt(place.parentFd, place.leaf);
+    return mountId === place.parentMountId ? undefined : mountId;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 

@@ -7,7 +7,7 @@ import { listmount } from '../linux/mount-id.ts';
 import { unmountBelow } from '../linux/mounts.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
 import type { BindRecords } from './bind-record.ts';
-import { lookAtTarget, type TargetState } from './target.ts';
+import { mountAtTarget } from './target.ts';
 import { nameBelow, openTargetPlace, type TargetPlace } from './target-path.ts';
 
 /** How many mounts stacked on one target are taken off before it is called hopeless. */
@@ -29,19 +29,23 @@ export function unbindTarget(
   const place = openTargetPlace(target, allowedRoots);
   if (place === undefined) return { wasBound: false, mountIds: [] };
   try {
-    const found = lookAtTarget(place);
-    refuseOtherVolume(found, target, volumeId, records);
-    const { mountIds, left } = unmountStack(place, found, records);
-    if (left.kind === 'directory') removeDirectory(place, target);
+    refuseOtherVolume(mountAtTarget(place), target, volumeId, records);
+    const mountIds = unmountAll(place, records);
+    removeDirectory(place, target);
     return { wasBound: mountIds.length > 0, mountIds };
   } finally {
     closeSync(place.parentFd);
   }
 }
 
-function refuseOtherVolume(state: TargetState, target: string, volumeId: string, records: BindRecords): void {
-  if (volumeId === '' || state.kind !== 'mount') return;
-  const record = records.read(state.mount.mountId);
+function refuseOtherVolume(
+  mountId: bigint | undefined,
+  target: string,
+  volumeId: string,
+  records: BindRecords,
+): void {
+  if (volumeId === '' || mountId === undefined) return;
+  const record = records.read(mountId);
   if (record === undefined || record.volumeId === '' || record.volumeId === volumeId) return;
   throw new DriverError(
     'not-published',
@@ -49,33 +53,26 @@ function refuseOtherVolume(state: TargetState, target: string, volumeId: string,
   );
 }
 
-/** Unmounts every mount stacked at a place, with the binds of single files inside. Returns the ids that are gone. */
+/**
+ * Unmounts every mount stacked at a place, with the binds of single files inside; each look after an unmount is the proof
+ * that it is gone. Returns the ids that are gone.
+ */
 export function unmountAll(place: TargetPlace, records: BindRecords): bigint[] {
-  return unmountStack(place, lookAtTarget(place), records).mountIds;
-}
-
-/** Takes off what was `found` and whatever is below it; each look after an unmount is the proof that it is gone. */
-function unmountStack(
-  place: TargetPlace,
-  found: TargetState,
-  records: BindRecords,
-): { mountIds: bigint[]; left: TargetState } {
   const mountIds: bigint[] = [];
-  let state = found;
-  while (state.kind === 'mount') {
+  for (let mountId = mountAtTarget(place); mountId !== undefined; ) {
     if (mountIds.length === stackLimit) {
       throw new DriverError('target-busy', `More than ${stackLimit} mounts are stacked on the target.`);
     }
-    const { mountId } = state.mount;
     unmountOnce(place, listmount(mountId).length > 0);
-    state = lookAtTarget(place);
-    if (state.kind === 'mount' && state.mount.mountId === mountId) {
+    const next = mountAtTarget(place);
+    if (next === mountId) {
       throw new DriverError('target-busy', 'The mount at the target did not go away when it was unmounted.');
     }
     records.remove(mountId);
     mountIds.push(mountId);
+    mountId = next;
   }
-  return { mountIds, left: state };
+  return mountIds;
 }
 
 /** One mount off the stack. A busy one (or one with binds inside) is detached: whoever holds it keeps it alive, the target is free. */
@@ -93,7 +90,8 @@ function removeDirectory(place: TargetPlace, target: string): void {
     rmdirSync(nameBelow(place.parentFd, place.leaf));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'ENOENT') return;
+    // Not a directory: nothing of ours, and nothing that a directory's name could hold.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return;
     throw new DriverError(
       'target-unusable',
       `The target ${target} is unmounted but its directory cannot be removed (${String(code)}); what is in it was not put there by this driver and is not deleted.`,
