@@ -188,6 +188,34 @@ export const nodeRole = {
 };
 export type NodeConfig = Config<typeof nodeRole.options>;
 
+/** A file of a pool, as POOL:PATH. */
+const poolFile: ValueType<{ readonly poolUuid: string; readonly path: string }> = {
+  placeholder: 'POOL:PATH',
+  parse(text) {
+    const [, poolUuid = '', place = ''] = /^([0-9a-f-]{36}):(.+)$/.exec(text) ?? [];
+    if (!uuidPattern.test(poolUuid))
+      throw new Error(`needs a pool's UUID, a colon and a path, not ${JSON.stringify(text)}`);
+    return { poolUuid, path: place };
+  },
+};
+
+/** Options of `famfs-csi state`. */
+export const stateRole = {
+  name: 'state',
+  summary: 'Shows what the mounter of this node has: devices, pools, their health, and how famfs is run.',
+  options: {
+    mounterSocket: withDefault('mounter-socket', socketAddress, defaultMounterSocket, {
+      group: 'What to show',
+      help: 'Where the mounter listens.',
+    }),
+    json: toggle('json', { group: 'What to show', help: 'Print it as JSON, for programs.' }),
+    map: optional('map', poolFile, {
+      group: 'What to show',
+      help: 'Map this file, touch it, and tell which kind of memory answered: DAX pages, page cache or the simulator.',
+    }),
+  },
+};
+
 /** Options of `famfs-csi mounter`. */
 export const mounterRole = {
   name: 'mounter',

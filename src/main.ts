@@ -1,7 +1,7 @@
 // The program `famfs-csi`: chooses the role and loads its code alone, so that the node plugin never holds what can
 // mount. Knows the roles by name only.
 import { helpText } from './config/options.ts';
-import { mounterRole, nodeRole } from './config.ts';
+import { mounterRole, nodeRole, stateRole } from './config.ts';
 import { didYouMean } from './errors/closest-name.ts';
 import { DriverError } from './errors.ts';
 import { serialiseError } from './observe/serialise-error.ts';
@@ -15,6 +15,7 @@ Roles:
   node          serves CSI to kubelet on a node, without privileges
   mounter       mounts pools and binds volumes on a node; the only privileged role
   inspect PATH  shows what a famfs pool holds
+  state         shows what the mounter of this node has, and how it is
 
 Options:
   --help        this text; \`famfs-csi ROLE --help\` shows the options of a role
@@ -39,6 +40,9 @@ async function main(argv: readonly string[]): Promise<number> {
       // Started by the mounter alone; it lives until its channel closes.
       (await import('./roles/mounter-worker.ts')).runMounterWorker(rest);
       return 0;
+    case 'state':
+      if (wantsHelp) return print(helpText(stateRole));
+      return await (await import('./roles/state.ts')).runState(rest, process.stdout);
     case 'inspect':
       return await (await import('./roles/inspect.ts')).runInspect(rest, process);
     case '--version':
@@ -52,7 +56,7 @@ async function main(argv: readonly string[]): Promise<number> {
       console.error(help);
       return usageStatus;
     default: {
-      const question = didYouMean(role, ['node', 'mounter', 'inspect']);
+      const question = didYouMean(role, ['node', 'mounter', 'inspect', 'state']);
       console.error(`famfs-csi has no role ${JSON.stringify(role)}.${question} See famfs-csi --help.`);
       return usageStatus;
     }

@@ -6,10 +6,11 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { accessModes, nodeService, volumeHealthTypes } from '../src/csi/protocol.ts';
 import { DriverError } from '../src/errors.ts';
+import { runCommand } from '../src/linux/child-process.ts';
 import { mapFile } from '../src/linux/memory-map.ts';
 import { createClient } from '../src/rpc/client.ts';
 import type { ClusterNode } from './cluster-node.ts';
-import type { DriverProcess } from './driver-process.ts';
+import { type DriverProcess, sourceProgram } from './driver-process.ts';
 import { assertNothingLeaked, enterPrivateMounts } from './private-mounts.ts';
 import type { RunningMounter } from './running-mounter.ts';
 import { SimulatedCluster } from './simulated-cluster.ts';
@@ -178,6 +179,18 @@ describe('the node path', { skip }, () => {
     assert.ok(
       !cluster.mountPoints().some((place) => place.includes('pod-wrong') || place.includes('pod-inline')),
     );
+  });
+
+  it('shows a person what the mounter has, and never takes simulated memory for DAX', async () => {
+    const socket = `--mounter-socket=${a.node.places.mounterSocket}`;
+    const [file = '', ...program] = sourceProgram;
+    const shown = await runCommand(file, [...program, 'state', socket, `--map=${pool}:models/llama/weights`]);
+    assert.equal(shown.exitCode, 0, shown.stderr);
+    assert.match(shown.stdout, new RegExp(`pool ${pool} \\(simulated\\): ready`));
+    assert.match(shown.stdout, /daemons are kept by: in-place/);
+    assert.match(shown.stdout, /mapping: simulated/);
+    const json = await runCommand(file, [...program, 'state', '--json', socket]);
+    assert.equal(JSON.parse(json.stdout).pools[0].uuid, pool);
   });
 
   it('keeps readers reading while plugin and mounter are killed and started again', async () => {

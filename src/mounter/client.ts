@@ -18,6 +18,10 @@ export type Bind = Decoded<famfs.mounter.v1.Bind>;
 
 const service = serviceType<MounterService>(root, 'famfs.mounter.v1.Mounter');
 
+export const mappingKind = enumType<typeof famfs.mounter.v1.MappingKind>(
+  root,
+  'famfs.mounter.v1.MappingKind',
+);
 export const poolPhase = enumType<typeof famfs.mounter.v1.PoolPhase>(root, 'famfs.mounter.v1.PoolPhase');
 
 /** What is known of the mounter now. */

@@ -1,0 +1,72 @@
+// `famfs-csi state`: what the mounter of this node has, for a person or, as JSON, for a program.
+import { readConfig } from '../config/options.ts';
+import { stateRole } from '../config.ts';
+import { MounterClient, mappingKind, type NodeState, type Pool, poolPhase } from '../mounter/client.ts';
+import { silentLogger } from '../observe/logger.ts';
+
+const timeoutMs = 30_000;
+
+/** Asks the mounter once and prints what it says. Returns the exit status: 1 when the node or a pool has a problem. */
+export async function runState(argv: readonly string[], stdout: NodeJS.WritableStream): Promise<number> {
+  const config = readConfig(stateRole, argv, process.env);
+  const client = new MounterClient({ address: config.mounterSocket, logger: silentLogger });
+  try {
+    const state = await client.calls.getState({}, { timeoutMs });
+    const mapping = config.map && (await client.calls.inspectMapping(config.map, { timeoutMs }));
+    if (config.json) stdout.write(`${asJson({ ...state, ...(mapping === undefined ? {} : { mapping }) })}\n`);
+    else
+      stdout.write(
+        `${[...pageOf(state), ...(mapping === undefined ? [] : ['', ...linesOf(mapping)])].join('\n')}\n`,
+      );
+    const isWell = state.problems.length === 0 && state.pools.every(({ problem }) => problem == null);
+    return isWell ? 0 : 1;
+  } finally {
+    await client.close();
+  }
+}
+
+function asJson(value: unknown): string {
+  return JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? Number(each) : each), 2);
+}
+
+function pageOf(state: NodeState): string[] {
+  return [
+    `node with kernel ${state.kernelRelease}, famfs identity ${state.systemUuid || 'none yet'}`,
+    `  famfs        ${state.famfsLocation === 'host' ? "the host's" : "the image's"}; daemons are kept by: ${state.launcher}`,
+    `  writes       ${state.allowWrites}`,
+    ...state.problems.map(({ reason, message }) => `  PROBLEM      ${reason}: ${message}`),
+    ...state.devices.flatMap(({ name, sizeBytes, driver, poolUuid, problem }) => [
+      '',
+      `device ${name}: ${gibibytes(sizeBytes)}, driver ${driver || 'none'}${poolUuid === '' ? ', no pool' : `, pool ${poolUuid}`}`,
+      ...(problem == null ? [] : [`  PROBLEM      ${problem.reason}: ${problem.message}`]),
+    ]),
+    ...state.pools.flatMap((pool) => ['', ...linesOfPool(pool)]),
+  ];
+}
+
+function linesOfPool(pool: Pool): string[] {
+  return [
+    `pool ${pool.uuid}${pool.simulated ? ' (simulated)' : ''}: ${nameOf(poolPhase, pool.phase, 'POOL_PHASE_')}`,
+    `  mounted at   ${pool.mountPath}`,
+    `  space        ${gibibytes(pool.freeBytes)} free of ${gibibytes(pool.sizeBytes)}, longest run ${gibibytes(pool.longestFreeRunBytes)}`,
+    `  log          ${pool.logEntriesUsed} of ${pool.logEntriesTotal} entries used, ${pool.logEntriesReplayed} replayed here`,
+    `  published    ${pool.binds} times on this node`,
+    ...(pool.problem == null ? [] : [`  PROBLEM      ${pool.problem.reason}: ${pool.problem.message}`]),
+  ];
+}
+
+function linesOf(mapping: { kind: number; pageSizeBytes: bigint; evidence: string }): string[] {
+  return [
+    `mapping: ${nameOf(mappingKind, mapping.kind, 'MAPPING_KIND_')}, pages of ${mapping.pageSizeBytes} bytes`,
+    `  seen         ${mapping.evidence}`,
+  ];
+}
+
+function nameOf(numbers: Readonly<Record<string, unknown>>, number: number, prefix: string): string {
+  const name = Object.keys(numbers).find((each) => numbers[each] === number) ?? String(number);
+  return name.replace(prefix, '').toLowerCase().replaceAll('_', ' ');
+}
+
+function gibibytes(bytes: bigint): string {
+  return `${(Number(bytes) / 2 ** 30).toFixed(2)} GiB`;
+}
