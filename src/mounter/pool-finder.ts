@@ -7,7 +7,8 @@ import type { DaxDevice } from '../linux/dax-devices.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ChangeSignal } from './change-signal.ts';
 import type { MounterSettings } from './mounter-settings.ts';
-import type { Pool, PoolDevice } from './pool.ts';
+import type { Pool } from './pool.ts';
+import type { PoolDevice } from './pool-device.ts';
 import type { PoolMounts } from './pool-mounts.ts';
 import type { DeviceState, Problem } from './pool-state.ts';
 

@@ -25,7 +25,7 @@ import {
 import type { Launcher } from './launcher.ts';
 import { mountPlaceAt } from './mounted-pool.ts';
 import type { MounterSettings } from './mounter-settings.ts';
-import type { PoolDevice } from './pool.ts';
+import type { PoolDevice } from './pool-device.ts';
 import type { Mode, Role } from './pool-state.ts';
 import type { MountPlace } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';

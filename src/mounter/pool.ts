@@ -4,19 +4,12 @@ import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BindRegistry } from './bind-registry.ts';
 import { abortable, type CommandQueue } from './command-queue.ts';
+import type { PoolDevice } from './pool-device.ts';
 import { endsWithMount, isLogUnread, isMendedByReplay, isPoolFailure } from './pool-failure.ts';
 import type { MountedBy, PoolMounts } from './pool-mounts.ts';
 import type { Mode, PoolPhase, PoolState, Problem, Role } from './pool-state.ts';
-import type { BindOrder, LogSummary, MappingEvidence, PathContents, PhysicalRange } from './pool-verbs.ts';
+import type { BindOrder, LogSummary, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
-
-/** A device of this node as a pool needs it. */
-export interface PoolDevice {
-  readonly name: string;
-  readonly path: string;
-  readonly simulated: boolean;
-  readonly physical: PhysicalRange | undefined;
-}
 
 /** What a pool works with. */
 export interface PoolParts {
