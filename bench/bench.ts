@@ -89,6 +89,8 @@ async function main(): Promise<number> {
   const folder = privateFolder();
   if (folder === undefined) return runInPrivateNamespaces();
   endOnSignals();
+  // mkfs.famfs leaves its directories behind; in here they go with everything else.
+  process.env.FAMFS_SIM_TMP = folder;
   const measurements = await measure(folder, options);
   return report(options.selfCheck ? measurements.map(expectEquality) : measurements, options);
 }

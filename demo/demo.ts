@@ -64,6 +64,8 @@ function refuseImpossible(): number | undefined {
 }
 
 async function runDemo(options: DemoOptions, folder: string): Promise<void> {
+  // mkfs.famfs leaves its directories behind; here they go with everything else.
+  process.env.FAMFS_SIM_TMP = folder;
   mountFileSystem({ source: 'demo', target: folder, type: 'tmpfs', data: 'mode=755' });
   const data = prepareData(options, folder);
   const device = path.join(folder, 'memory/cxl');

@@ -198,7 +198,7 @@ describe('a pool that is not what it was', { skip }, () => {
     const place = path.join(cluster.directory, 'famfs-elsewhere');
     const lateUuid = await node.format('dax2.0');
     const holder = await holdInNamespace(
-      `mkdir ${place} && ${node.places.root}/bin/famfs mount --fuse ${node.device('dax2.0')} ${place} >&2 && echo held; read -r _; umount ${place}`,
+      `mkdir ${place} && FAMFS_SIM_TMP=${node.places.root}/run/tmp ${node.places.root}/bin/famfs mount --fuse ${node.device('dax2.0')} ${place} >&2 && echo held; read -r _; umount ${place}`,
     );
     try {
       node.plug('dax2.0');
