@@ -69,7 +69,7 @@ async function runDemo(options: DemoOptions, folder: string): Promise<void> {
   mountFileSystem({ source: 'demo', target: folder, type: 'tmpfs', data: 'mode=755' });
   const data = prepareData(options, folder);
   const device = path.join(folder, 'memory/cxl');
-  const hosts = makeNodes(options, folder, device, data);
+  const hosts = await makeNodes(options, folder, device, data);
   try {
     const pool = await mountEverywhere(hosts);
     const digests = await loadData(hosts[0], pool, options, data);
@@ -99,7 +99,12 @@ function prepareData(options: DemoOptions, folder: string): DataSet {
   return data;
 }
 
-function makeNodes(options: DemoOptions, folder: string, device: string, data: DataSet): SimulatedHost[] {
+async function makeNodes(
+  options: DemoOptions,
+  folder: string,
+  device: string,
+  data: DataSet,
+): Promise<SimulatedHost[]> {
   heading(`${options.nodes} simulated nodes, one shared memory`);
   const store = path.dirname(device);
   mkdirSync(store);
@@ -107,7 +112,8 @@ function makeNodes(options: DemoOptions, folder: string, device: string, data: D
   const needed = BigInt(data.sizeBytes) + BigInt(data.files.length + 16) * 2n * 1024n ** 2n;
   const sizeBytes = needed * 2n > minimumDeviceBytes ? roundUp(needed * 2n, 1024n ** 3n) : minimumDeviceBytes;
   runOrThrow([...simulator, 'create-device', device, '--size', String(sizeBytes)]);
-  const hosts = Array.from({ length: options.nodes }, (_, index) => {
+  const hosts: SimulatedHost[] = [];
+  for (let index = 0; index < options.nodes; index++) {
     const name = `node-${index + 1}`;
     const simulatedNode = path.join(folder, name);
     runOrThrow([...simulator, 'create-node', simulatedNode, '--device', `${device}=dax${index}.0`]);
@@ -122,8 +128,8 @@ function makeNodes(options: DemoOptions, folder: string, device: string, data: D
       kubeletDir: path.join(folder, `${name}-kubelet`),
       runDir: path.join(folder, `${name}-run`),
     };
-    return new SimulatedHost(name, places, options.mode);
-  });
+    hosts.push(await SimulatedHost.start(name, places, options.mode));
+  }
   line(`device of ${bytesText(sizeBytes)}, formatted by node-1, which is the master`);
   return hosts;
 }

@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type NodeService, nodeService } from '../src/csi/protocol.ts';
+import { mountNamespaceOf } from '../src/linux/processes.ts';
 import { type MounterCalls, MounterClient, type Pool, poolPhase } from '../src/mounter/client.ts';
 import { silentLogger } from '../src/observe/logger.ts';
 import { type Calls, createClient, type RpcClient } from '../src/rpc/client.ts';
@@ -31,15 +32,17 @@ export class SimulatedHost {
   readonly #mounter: MounterClient;
   readonly #csi: RpcClient<NodeService>;
 
-  /** Starts the processes; `ready` waits until they serve. */
-  constructor(name: string, places: HostPlaces, mode: string) {
+  /** Makes the node's mount namespace and starts its processes; `ready` waits until they serve. */
+  static async start(name: string, places: HostPlaces, mode: string): Promise<SimulatedHost> {
+    return new SimulatedHost(name, places, mode, await holdMountNamespace());
+  }
+
+  private constructor(name: string, places: HostPlaces, mode: string, holder: ChildProcess) {
     this.name = name;
     this.places = places;
+    this.#holder = holder;
     const { simulatedNode, kubeletDir, runDir } = places;
     for (const folder of [path.join(kubeletDir, 'pods'), runDir]) mkdirSync(folder, { recursive: true });
-    this.#holder = spawn('unshare', ['--mount', '--propagation', 'private', '--', 'sleep', 'infinity'], {
-      stdio: 'ignore',
-    });
     const mounterSocket = path.join(runDir, 'mounter/mounter.sock');
     const csiSocket = path.join(runDir, 'csi/csi.sock');
     const mounterFlags = {
@@ -126,6 +129,18 @@ export class SimulatedHost {
   #start(name: string, args: readonly string[]): BackgroundProcess {
     const [file = '', ...rest] = this.inside([...program, ...args]);
     return new BackgroundProcess(name, file, rest);
+  }
+}
+
+/** A process that does nothing but keep a mount namespace; entering it before it has one would enter ours. */
+async function holdMountNamespace(): Promise<ChildProcess> {
+  const argv = ['--mount', '--propagation', 'private', '--', 'sleep', 'infinity'];
+  const holder = spawn('unshare', argv, { stdio: 'ignore' });
+  const ours = mountNamespaceOf('self');
+  for (const endsAt = Date.now() + readyTimeoutMs; ; await sleep(5)) {
+    const its = mountNamespaceOf(holder.pid ?? 0);
+    if (its !== undefined && its !== ours) return holder;
+    if (Date.now() > endsAt) throw new Error('no mount namespace could be made for a node');
   }
 }
 
