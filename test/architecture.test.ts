@@ -45,7 +45,13 @@ describe('the architecture', () => {
 
   test('keeps places of one machine and addresses of registries out of the files', () => {
     // Put together here, so that this file does not hold what it looks for.
-    const hosts = ['registry.npmjs', 'registry.yarnpkg', 'proxy.golang', 'sum.golang', 'files.pythonhosted'];
+    const hosts = [
+      ['registry', 'npmjs'],
+      ['registry', 'yarnpkg'],
+      ['proxy', 'golang'],
+      ['sum', 'golang'],
+      ['files', 'pythonhosted'],
+    ].map((parts) => parts.join('.'));
     const folders = ['work', 'root', 'Users'].map((folder) => `/${folder}/`);
     const forbidden = [...hosts.map((host) => `${host}.`), ...folders];
     const complaints = projectFiles()
