@@ -8,9 +8,9 @@ import { MessageChannelEnd } from './message-channel.ts';
 const channelFd = 3;
 
 /** How a request to a worker ended when it did not end with the worker's own answer. */
-export type WorkerFailure = 'timed-out' | 'exited' | 'aborted';
+export type WorkerFailure = 'timed-out' | 'exited';
 
-/** The worker gave no answer: it was too slow (and has been killed), it ended, or the caller gave up waiting. */
+/** The worker gave no answer: it was too slow (and has been killed), or it ended. */
 export class WorkerError extends Error {
   override readonly name = 'WorkerError';
   readonly failure: WorkerFailure;

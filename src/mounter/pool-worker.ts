@@ -12,10 +12,6 @@ export class PoolWorker {
     this.#timeoutMs = timeoutMs;
   }
 
-  get isStuck(): boolean {
-    return this.#worker.isStuck;
-  }
-
   /** @throws DriverError as the verb's docstring says, `pool-hung` when no answer comes in time */
   async request<V extends PoolVerb>(
     verb: V,

@@ -7,8 +7,8 @@ import { valueOrThrow, type WorkerAnswer } from './worker-answer.ts';
 export type StartWorker = () => WorkerProcess;
 
 /**
- * The mounter's handle on a worker. A request that is not answered in time is answered with `hungReason`; while the
- * process that hung has not ended (it can be unkillable), further requests fail at once with the same reason.
+ * The mounter's handle on a worker. A request that is not answered in time fails with `pool-hung`; while the process
+ * that hung has not ended (it can be unkillable), further requests fail so at once.
  */
 export class SupervisedWorker {
   readonly #start: StartWorker;
