@@ -89,6 +89,15 @@ describe('following the log of a pool', { skip }, () => {
     assert.equal(readFileSync(path.join(target, 'data'), 'utf8'), sampleText('second/data'));
   });
 
+  it('shows a pod what was added to a directory that this client knew already', async () => {
+    await master.mkdir(poolUuid, 'growing');
+    await bind(asked, 'growing');
+    await master.creat(poolUuid, 'growing/added', 4096);
+    const target = client.target('after-growing');
+    await asked.calls.bind({ poolUuid, path: 'growing', target, volumeId: 'growing' });
+    assert.deepEqual(readdirSync(target), ['added']);
+  });
+
   it('does not take a name that somebody has squatted for the file of the log', async () => {
     mkdirSync(client.poolPath(poolUuid, 'squatted'));
     writeFileSync(client.poolPath(poolUuid, 'squatted/data'), '');

@@ -39,8 +39,8 @@ export class Pool {
   #replayTriedAtMs = 0;
   #healthyAtMs = 0;
   #bringUp: Promise<void> | undefined;
-  /** A replay that waits for its turn: whoever misses a path now can share it. */
-  #nextReplay: Promise<void> | undefined;
+  /** A replay that waits for its turn: whoever needs one now can share it. */
+  #nextReplay: { force: boolean; done: Promise<void> } | undefined;
   #ticking: Promise<void> | undefined;
 
   constructor(uuid: string, device: PoolDevice, parts: PoolParts) {
@@ -97,10 +97,14 @@ export class Pool {
   }
 
   /**
-   * Binds a path to a target. Waits for a mount in progress, and replays when the path is not there yet.
+   * Binds a path to a target. Waits for a mount in progress. A client replays first when the log has moved, so that a pod
+   * sees all that was in the pool when it was published; every node replays when the path is not there yet.
    * @throws DriverError — the pool's problem, or what the worker says of path and target
    */
   async bind(order: BindOrder, signal: AbortSignal): Promise<{ alreadyBound: boolean; mountId: bigint }> {
+    await this.#ready(signal);
+    // The master makes the files; they are in its mount before they are in the log.
+    if (this.#role() === 'client') await abortable(this.#replayOrRefusal({ force: false }), signal);
     return this.#withReplay(signal, () => this.#parts.worker.request('bind', order));
   }
 
@@ -118,7 +122,7 @@ export class Pool {
       await this.#observed(() => this.#parts.worker.request('verify', { path }));
     } catch (error) {
       if (!isLogUnread(error)) throw error;
-      await this.#replayNow();
+      await this.#replayNow({ force: true });
       await this.#observed(() => this.#parts.worker.request('verify', { path }));
     }
   }
@@ -191,7 +195,7 @@ export class Pool {
     } catch (error) {
       if (!isMendedByReplay(error)) throw error;
     }
-    const refusal = await abortable(this.#replayOrRefusal(), signal);
+    const refusal = await abortable(this.#replayOrRefusal({ force: true }), signal);
     try {
       return await this.#observed(work);
     } catch (error) {
@@ -200,9 +204,9 @@ export class Pool {
   }
 
   /** Replays. A log that is refused is handed back: what it held before still serves, only new paths do not. */
-  async #replayOrRefusal(): Promise<DriverError | undefined> {
+  async #replayOrRefusal(how: { force: boolean }): Promise<DriverError | undefined> {
     try {
-      await this.#replayNow();
+      await this.#replayNow(how);
       return undefined;
     } catch (error) {
       if (error instanceof DriverError && error.reason === 'log-refused') return error;
@@ -277,21 +281,28 @@ export class Pool {
     }
   }
 
-  /** Replays once, beginning after this call: one that runs already may have read the log before the caller's file was there. */
-  #replayNow(): Promise<void> {
-    if (this.#nextReplay !== undefined) return this.#nextReplay;
-    const replay = this.#parts.queue
+  /**
+   * Replays once, beginning after this call: one that runs already may have read the log before the caller's file was
+   * there. Unless forced, only when the log has moved.
+   */
+  #replayNow({ force }: { force: boolean }): Promise<void> {
+    if (this.#nextReplay !== undefined) {
+      this.#nextReplay.force ||= force;
+      return this.#nextReplay.done;
+    }
+    const next = { force, done: Promise.resolve() };
+    next.done = this.#parts.queue
       .run((lockFd) => {
         this.#nextReplay = undefined;
-        return this.#replayLocked(lockFd, true);
+        return this.#replayLocked(lockFd, next.force);
       })
       .catch((error: unknown) => {
-        if (this.#nextReplay === replay) this.#nextReplay = undefined;
+        if (this.#nextReplay === next) this.#nextReplay = undefined;
         this.#noteReplayFailure(error);
         throw error;
       });
-    this.#nextReplay = replay;
-    return replay;
+    this.#nextReplay = next;
+    return next.done;
   }
 
   /**
@@ -300,7 +311,7 @@ export class Pool {
    */
   async #replayLocked(lockFd: number, force: boolean): Promise<void> {
     const { worker, mounts } = this.#parts;
-    this.#replayTriedAtMs = Date.now();
+    if (force) this.#replayTriedAtMs = Date.now();
     await this.#probe();
     let summary = await worker.request('refreshLog', {});
     if (force || summary.entriesUsed !== this.#replayed) {
