@@ -23,6 +23,7 @@ const steps: readonly Step[] = [
     skip: () => (goVersion() === undefined ? 'Go is not installed' : undefined),
   },
   { name: 'test', script: 'tools/test.ts' },
+  { name: 'stress', script: 'tools/stress.ts' },
   { name: 'bundle', script: 'tools/bundle.ts' },
 ];
 
