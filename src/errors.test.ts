@@ -49,6 +49,26 @@ describe('DriverError', () => {
     assert.equal(DriverError.from('text').message, 'text');
   });
 
+  it('tells which limit of the node a call of the kernel has met', () => {
+    const failed = (code: string, syscall: string): DriverError =>
+      DriverError.from(Object.assign(new Error(`${syscall} failed`), { code, syscall }));
+    for (const [code, syscall, limit] of [
+      ['EMFILE', 'open', /RLIMIT_NOFILE/],
+      ['ENFILE', 'openat2', /fs\.file-max/],
+      ['ENOMEM', 'statx', /memory/],
+      ['ENOSPC', 'write', /disk/],
+      ['ENOSPC', 'move_mount', /fs\.mount-max/],
+      ['EDQUOT', 'mkdir', /quota/],
+      ['EAGAIN', 'spawn famfs', /PID limit/],
+    ] as const) {
+      assert.equal(failed(code, syscall).reason, 'resource-exhausted', code);
+      assert.match(failed(code, syscall).message, limit);
+    }
+    for (const code of ['EAGAIN', 'EIO', 'constructor'])
+      assert.equal(failed(code, 'read').reason, 'internal');
+    assert.equal(DriverError.from(Object.assign(new Error('x'), { code: 'EMFILE' })).reason, 'internal');
+  });
+
   it('does not take what every object has for a reason', () => {
     for (const text of ['constructor', 'toString', '__proto__', '']) assert.equal(isReason(text), false);
   });

@@ -36,6 +36,14 @@ export const reasons = {
   'log-full': 'the log of the pool has no entry left',
   'path-too-long': 'the path is longer than the 78 bytes that famfs can log',
   'already-formatted': 'the device carries a famfs file system already',
+  'master-away': 'no node that could create files in the pool reports',
+  // volumes that are provisioned
+  'volume-not-found': 'no volume has that id',
+  'volume-exists': 'the name belongs to a volume of another size or kind',
+  'volume-in-use': 'a node still has the volume published',
+  'size-out-of-range': 'no size that famfs can allocate lies within the range that was asked for',
+  'page-token-refused': 'the token for the next page of a list is not one that was handed out',
+  'record-conflict': 'the record of a volume was changed by somebody else meanwhile',
   // the node
   'kernel-unsupported': 'the kernel lacks something that the driver needs',
   'famfs-missing': 'the famfs programs are not installed where the driver looks',
@@ -82,10 +90,42 @@ export class DriverError extends Error {
     this.details = options.details ?? {};
   }
 
-  /** Anything caught, as a DriverError: unknown errors become `internal` and stay as the cause. */
+  /**
+   * Anything caught, as a DriverError, with what it was as the cause. A call of the kernel that met a limit of the node
+   * is `resource-exhausted`, whoever made it and whatever for; everything else that is unknown becomes `internal`.
+   */
   static from(error: unknown): DriverError {
     if (error instanceof DriverError) return error;
     const message = error instanceof Error ? error.message : String(error);
-    return new DriverError('internal', message, { cause: error });
+    const limit = exhaustedLimit(error);
+    if (limit === undefined) return new DriverError('internal', message, { cause: error });
+    const sentence = `The node has no more ${limit}: ${message}. Raise that limit, or end what uses it up.`;
+    return new DriverError('resource-exhausted', sentence, { cause: error });
   }
+}
+
+/** What an errno says there is no more of (errno(3)), where it says that in every call. */
+const limits: Readonly<Record<string, string>> = {
+  EMFILE: 'file descriptors for this process (RLIMIT_NOFILE)',
+  ENFILE: 'open files (fs.file-max)',
+  ENOMEM: 'memory',
+  EDQUOT: 'room in the disk quota',
+  ENOSPC: 'room on the disk',
+};
+
+/** ENOSPC of a call that makes mounts is about those of the mount namespace (mount_namespaces(7)). */
+const mountCalls: ReadonlySet<string> = new Set(['mount', 'move_mount', 'open_tree', 'mount_setattr']);
+
+/**
+ * Which limit of the node a failed call of the kernel has met, in words for a person; undefined when it failed for
+ * another reason. Takes any error that carries `code` and `syscall`, as Node's own and SyscallError do.
+ */
+export function exhaustedLimit(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
+  const { code, syscall } = error;
+  if (typeof code !== 'string' || typeof syscall !== 'string') return undefined;
+  if (code === 'EAGAIN' && /^spawn\b/.test(syscall))
+    return 'processes (the PID limit of the control group, or RLIMIT_NPROC)';
+  if (code === 'ENOSPC' && mountCalls.has(syscall)) return 'mounts in this mount namespace (fs.mount-max)';
+  return Object.hasOwn(limits, code) ? limits[code] : undefined;
 }
