@@ -196,6 +196,7 @@ export class FamfsCommands {
       umask: 0,
       timeoutMs: this.#timeoutMs(request, options.timeoutMs),
       maxOutputBytes,
+      label: request.name,
       ...(signal === undefined || finishesOnceBegun(request) ? {} : { signal }),
     };
     const run = (all: CommandOptions): Promise<CommandResult> => launch(command, all);

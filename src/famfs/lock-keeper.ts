@@ -28,7 +28,11 @@ export async function runBesideLockKeeper(
   let keeper: Promise<boolean> = Promise.resolve(false);
   const keepLock = (pid: number): void => {
     const keeperArgs = [`--pid=${pid}`, `--sleep-interval=${lookEverySeconds}`, '--follow', '/dev/null'];
-    keeper = runCommand('tail', keeperArgs, { inheritFds: [lockFd], signal: commandEnded.signal }).then(
+    keeper = runCommand('tail', keeperArgs, {
+      inheritFds: [lockFd],
+      signal: commandEnded.signal,
+      label: 'lock keeper',
+    }).then(
       ({ aborted }) => aborted,
       () => false,
     );

@@ -1,5 +1,6 @@
 // A bind mount as one atomic step: prepared while it is attached nowhere, then attached as it shall be. Knows no
 // volumes and no paths: both ends are descriptors that the caller has reached under its own rules.
+import { atEffect } from './effect-point.ts';
 import { closeFd } from './file-descriptor.ts';
 import { mountIdOf } from './mount-id.ts';
 import { mountAttributes, moveMount, openTree, setMountAttributes } from './mounts.ts';
@@ -23,6 +24,8 @@ export interface CloneOrder {
    * exist before it does. When it throws, nothing is attached.
    */
   readonly beforeAttach?: (mountId: bigint) => void;
+  /** What effect points call it (effect-point.ts). */
+  readonly label?: string;
 }
 
 /**
@@ -35,15 +38,14 @@ export interface CloneOrder {
  * @returns the unique id of the new mount
  * @throws SyscallError, and whatever `beforeAttach` throws; nothing is attached then
  */
-export function attachClone({ sourceFd, targetFd, attributes, beforeAttach }: CloneOrder): {
-  mountId: bigint;
-} {
-  const treeFd = openTree(sourceFd, { clone: true });
+export function attachClone(order: CloneOrder): { mountId: bigint } {
+  const { sourceFd, targetFd, attributes, beforeAttach, label = 'mount' } = order;
+  const treeFd = atEffect(`clone ${label}`, () => openTree(sourceFd, { clone: true }));
   try {
     setMountAttributes(treeFd, { ...attributeChange(attributes), propagation: 'private' });
     const { mountId } = mountIdOf(treeFd);
     beforeAttach?.(mountId);
-    moveMount(treeFd, targetFd);
+    atEffect(`attach ${label}`, () => moveMount(treeFd, targetFd));
     return { mountId };
   } finally {
     // While it is attached nowhere this ends the copy; afterwards it merely stops keeping it busy.

@@ -1,9 +1,11 @@
 // Runs one program to its end and reports what it said. Knows no program and judges no exit status. A child that
 // even SIGKILL cannot end is given up, because the caller has a deadline and the kernel has none.
 import type { ChildProcess } from 'node:child_process';
+import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { execa } from 'execa';
+import { afterEffect, beforeEffect, effectEnvironment } from './effect-point.ts';
 import { errorNumber, SyscallError } from './syscall-error.ts';
 
 export interface CommandOptions {
@@ -25,6 +27,8 @@ export interface CommandOptions {
   readonly input?: string;
   /** Told the process id as soon as there is one. When it throws, the child is killed and the error passed on. */
   readonly onSpawn?: (pid: number) => void;
+  /** What effect points call it (effect-point.ts); the program's name unless given. */
+  readonly label?: string;
 }
 
 export interface CommandResult {
@@ -79,9 +83,12 @@ export async function runCommand(
 ): Promise<CommandResult> {
   const startedAt = performance.now();
   if (options.signal?.aborted) return neverStarted();
+  const what = options.label ?? path.basename(file);
+  beforeEffect(`spawn ${what}`);
   const child = startChild(file, args, options);
   const { pid } = child;
   if (pid === undefined) throw await spawnError(file, child);
+  afterEffect(`spawn ${what}`);
   child.result.catch(() => undefined);
   const stdout = collect(child.stdout, options.maxOutputBytes ?? defaultMaxOutputBytes);
   const stderr = collect(child.stderr, options.maxOutputBytes ?? defaultMaxOutputBytes);
@@ -92,6 +99,7 @@ export async function runCommand(
     throw error;
   }
   const ending = await waitForEnd(child, pid, options);
+  afterEffect(`exit of ${what}`);
   if (!ending.abandoned) await drain([stdout, stderr]);
   release(child, ending.abandoned);
   return {
@@ -123,7 +131,7 @@ function startChild(file: string, args: readonly string[], options: CommandOptio
   const { input, inheritFds = [] } = options;
   const subprocess = withUmask(options.umask, () =>
     execa(file, args, {
-      env: { ...commandEnvironment, ...options.env },
+      env: { ...commandEnvironment, ...effectEnvironment(), ...options.env },
       extendEnv: false,
       cwd: options.cwd ?? '/',
       detached: true,

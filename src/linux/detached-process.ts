@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Readable } from 'node:stream';
+import { afterEffect, beforeEffect, effectEnvironment } from './effect-point.ts';
 
 export interface DetachedOptions {
   /** Program, absolute, and its arguments. */
@@ -33,9 +34,10 @@ export async function startDetached(options: DetachedOptions): Promise<DetachedS
   const [file, ...args] = options.argv;
   if (file === undefined) throw new TypeError('a process needs a program');
   const log = openSync(options.logPath, 'a', 0o600);
+  beforeEffect('spawn daemon');
   const child = spawn(file, args, {
     argv0: options.argv0 ?? file,
-    env: { ...options.env },
+    env: { ...effectEnvironment(), ...options.env },
     cwd: '/',
     detached: true,
     stdio: ['ignore', log, log, 'pipe', ...(options.inheritFds ?? [])],
@@ -47,7 +49,9 @@ export async function startDetached(options: DetachedOptions): Promise<DetachedS
   });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const pid = await started;
+  afterEffect('spawn daemon');
   const line = await readLine(child.stdio[3] as Readable);
+  afterEffect('start of daemon');
   if (line !== undefined && options.isReady(line)) child.unref();
   else await ended;
   return { pid, line };

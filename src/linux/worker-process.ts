@@ -2,6 +2,7 @@
 // child and how to give it up; what the child does is its user's business.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
+import { afterEffect, atEffect, effectEnvironment } from './effect-point.ts';
 import { MessageChannelEnd } from './message-channel.ts';
 
 /** The descriptor of the child on which it talks with its parent. */
@@ -56,11 +57,13 @@ export class WorkerProcess {
   constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
     const [file, ...args] = argv;
     if (file === undefined) throw new TypeError('a worker needs a program');
-    this.#child = spawn(file, args, {
-      env: { ...env },
-      cwd: '/',
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-    });
+    this.#child = atEffect('spawn worker', () =>
+      spawn(file, args, {
+        env: { ...effectEnvironment(), ...env },
+        cwd: '/',
+        stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+      }),
+    );
     const stream = this.#child.stdio[channelFd] as Socket;
     this.#channel = new MessageChannelEnd(stream, (message) => this.#onMessage(message as FromWorker));
     this.#child.on('exit', (code, signal) => this.#onExit(`exited with ${signal ?? code}`));
@@ -103,7 +106,7 @@ export class WorkerProcess {
   /** Ends the process. Waiting requests fail. */
   kill(): void {
     this.#abandoned = true;
-    this.#child.kill('SIGKILL');
+    atEffect('end worker', () => this.#child.kill('SIGKILL'));
     this.#rejectAll(new WorkerError('exited', 'the worker was ended'));
   }
 
@@ -141,6 +144,7 @@ export class WorkerProcess {
   }
 
   #onExit(what: string): void {
+    afterEffect('exit of worker');
     this.#exited = true;
     this.#rejectAll(new WorkerError('exited', `the worker ${what}`));
   }

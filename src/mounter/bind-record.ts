@@ -4,6 +4,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
+import { atEffect } from '../linux/effect-point.ts';
 
 const recordSchema = v.object({
   volumeId: v.string(),
@@ -25,14 +26,14 @@ export class BindRecords {
 
   constructor(directory: string) {
     this.#directory = directory;
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    atEffect('mkdir records', () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
   }
 
   /** Writes the record of a mount id; a reader sees the whole record or none. */
   write(mountId: bigint, record: BindRecord): void {
     const file = this.#file(mountId);
-    writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 });
-    renameSync(`${file}.new`, file);
+    atEffect('write record', () => writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 }));
+    atEffect('show record', () => renameSync(`${file}.new`, file));
   }
 
   /** The record of a mount id; undefined when there is none that can be read. */
@@ -52,7 +53,7 @@ export class BindRecords {
   }
 
   remove(mountId: bigint): void {
-    rmSync(this.#file(mountId), { force: true });
+    atEffect('remove record', () => rmSync(this.#file(mountId), { force: true }));
   }
 
   /** Removes what a writer that was killed left half done; only while nobody writes. */

@@ -2,6 +2,7 @@
 import { closeSync, mkdirSync, rmdirSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
 import { attachClone } from '../linux/bind.ts';
+import { atEffect } from '../linux/effect-point.ts';
 import { openPathBeneath } from '../linux/file-descriptor.ts';
 import { type MountInfo, mountIdOf } from '../linux/mount-id.ts';
 import { errorCodeOf, SyscallError } from '../linux/syscall-error.ts';
@@ -112,7 +113,7 @@ function bindSource(
 /** What stands in a directory that we have just made was put there by somebody else, who keeps it. */
 function removeIfEmpty(target: TargetPlace): void {
   try {
-    rmdirSync(nameBelow(target.parentFd, target.leaf));
+    atEffect('rmdir target', () => rmdirSync(nameBelow(target.parentFd, target.leaf)));
   } catch {
     // The error that led here is the one to tell.
   }
@@ -150,7 +151,7 @@ function prepareTarget(
 /** Makes the directory of a fresh target, as nearly every target is; false when something is there already. */
 function makeTarget(target: TargetPlace): boolean {
   try {
-    mkdirSync(nameBelow(target.parentFd, target.leaf), { mode: 0o750 });
+    atEffect('mkdir target', () => mkdirSync(nameBelow(target.parentFd, target.leaf), { mode: 0o750 }));
     return true;
   } catch (error) {
     if (errorCodeOf(error) === 'EEXIST') return false;
@@ -245,6 +246,7 @@ function attachDirectory(
     return attachClone({
       sourceFd,
       targetFd,
+      label: 'directory',
       attributes: { ...attributes, readOnly: true },
       beforeAttach: (mountId) => {
         recorded = mountId;
@@ -269,7 +271,7 @@ function attachWritableFile(
   try {
     const targetFd = openPathBeneath(boundFd, file);
     try {
-      attachClone({ sourceFd, targetFd, attributes: { ...attributes, readOnly: false } });
+      attachClone({ sourceFd, targetFd, label: 'file', attributes: { ...attributes, readOnly: false } });
     } finally {
       closeSync(targetFd);
     }

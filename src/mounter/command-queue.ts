@@ -1,7 +1,9 @@
 // One famfs command at a time: in this process by waiting in line, on the machine by a lock on a host file that the
 // command inherits, so that the lock outlives a mounter that is killed while its command runs. In fuse mode famfs's own
 // lock loses data (famfs reference 5.5); this one is what keeps files apart.
+import path from 'node:path';
 import { DriverError } from '../errors.ts';
+import { afterEffect, atEffect, beforeEffect } from '../linux/effect-point.ts';
 import { acquireFileLock, type FileLock, tryFileLock } from '../linux/file-lock.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
 
@@ -16,12 +18,14 @@ const defaultWaitMs = 60_000;
 /** The line in front of one pool's commands, or of the machine's mount commands. */
 export class CommandQueue {
   readonly #lockPath: string;
+  readonly #effect: string;
   #tail: Promise<void> = Promise.resolve();
   #waiting = 0;
 
   /** @param lockPath a file on the host that everybody who runs famfs commands there locks with flock(2) */
   constructor(lockPath: string) {
     this.#lockPath = lockPath;
+    this.#effect = `lock ${path.basename(lockPath).split('-')[0]}`;
   }
 
   /**
@@ -52,7 +56,7 @@ export class CommandQueue {
     if (this.#waiting > 0) return undefined;
     const turn = this.#takeTurn();
     try {
-      const lock = tryFileLock(this.#lockPath);
+      const lock = atEffect(this.#effect, () => tryFileLock(this.#lockPath));
       if (lock === undefined) return undefined;
       try {
         return await work(lock.fd);
@@ -66,10 +70,13 @@ export class CommandQueue {
 
   async #acquire(signal: AbortSignal | undefined, timeoutMs: number): Promise<FileLock> {
     try {
-      return await acquireFileLock(this.#lockPath, {
+      beforeEffect(this.#effect);
+      const lock = await acquireFileLock(this.#lockPath, {
         timeoutMs,
         ...(signal === undefined ? {} : { signal }),
       });
+      afterEffect(this.#effect);
+      return lock;
     } catch (error) {
       throw asBusy(error, this.#lockPath);
     }

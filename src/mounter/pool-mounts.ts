@@ -11,6 +11,7 @@ import { readSystemUuid } from '../famfs/system-uuid.ts';
 import { missingCapabilities } from '../linux/capabilities.ts';
 import { runCommand } from '../linux/child-process.ts';
 import type { DaxDevice } from '../linux/dax-devices.ts';
+import { atEffect } from '../linux/effect-point.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
 import { commandLine, listProcesses, mountNamespaceOf } from '../linux/processes.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -155,8 +156,8 @@ export class PoolMounts {
     }
     const mountPath = this.pathOf(uuid);
     this.#removeShadows(uuid);
-    mkdirSync(mountPath, { recursive: true, mode: 0o700 });
-    const shadowPath = mkdtempSync(path.join(settings.shadowDir, `${uuid}-`));
+    atEffect('mkdir pool', () => mkdirSync(mountPath, { recursive: true, mode: 0o700 }));
+    const shadowPath = atEffect('mkdir shadow', () => mkdtempSync(path.join(settings.shadowDir, `${uuid}-`)));
     const unit = `famfs-${uuid}`;
     const outcome = await commands.mount(
       { device: device.path, mountPoint: mountPath, shadowPath },
@@ -223,9 +224,11 @@ export class PoolMounts {
     await this.#waitForDaemon(dummyPath);
     const shadows = [...daemonShadows, ...(shadow === undefined ? [] : [shadow])];
     for (const folder of new Set(shadows.filter((name) => shadowPattern.test(name)))) {
-      rmSync(pathSeenFromHere(location, folder), { recursive: true, force: true });
+      atEffect('remove dummy shadow', () =>
+        rmSync(pathSeenFromHere(location, folder), { recursive: true, force: true }),
+      );
     }
-    removeEmpty(pathSeenFromHere(location, dummyPath));
+    atEffect('rmdir dummy', () => removeEmpty(pathSeenFromHere(location, dummyPath)));
   }
 
   /**
@@ -265,7 +268,8 @@ export class PoolMounts {
       location.kind === 'host'
         ? inNamespacesOf({ pid: location.hostPid, namespaces: ['mount'] }, 'umount', [mountPath])
         : { file: 'umount', args: [mountPath] };
-    const { exitCode, stderr } = await runCommand(file, args, { timeoutMs: unmountTimeoutMs });
+    const label = dummyPattern.test(mountPath) ? 'umount dummy' : 'umount pool';
+    const { exitCode, stderr } = await runCommand(file, args, { timeoutMs: unmountTimeoutMs, label });
     if (exitCode === 0 || /not mounted|no mount point specified/.test(stderr)) return;
     throw new DriverError(
       'pool-in-use',
@@ -318,7 +322,8 @@ export class PoolMounts {
   #removeShadows(uuid: string): void {
     const { shadowDir } = this.#parts.settings;
     for (const name of readdirSync(shadowDir)) {
-      if (name.startsWith(`${uuid}-`)) rmSync(path.join(shadowDir, name), { recursive: true, force: true });
+      if (!name.startsWith(`${uuid}-`)) continue;
+      atEffect('remove shadow', () => rmSync(path.join(shadowDir, name), { recursive: true, force: true }));
     }
   }
 

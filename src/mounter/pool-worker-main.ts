@@ -5,6 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import type { LogEntry } from '../famfs/log-entry.ts';
 import { PoolLog } from '../famfs/pool-log.ts';
+import { afterEffect, beforeEffect } from '../linux/effect-point.ts';
 import { serveParent } from '../linux/worker-process.ts';
 import { bindPath } from './bind.ts';
 import { BindRecords } from './bind-record.ts';
@@ -52,7 +53,12 @@ export function runPoolWorker(settings: PoolWorkerSettings): void {
 
 function answerVerb(handlers: Handlers, { verb, request }: PoolRequest): Promise<WorkerAnswer> {
   const handler = handlers[verb] as (request: unknown) => unknown;
-  return answerOf(() => handler(request));
+  return answerOf(async () => {
+    beforeEffect(`serve ${verb}`);
+    const response = await handler(request);
+    afterEffect(`serve ${verb}`);
+    return response;
+  });
 }
 
 class PoolWorkerState {

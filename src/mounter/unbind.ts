@@ -3,6 +3,7 @@
 // whoever serves it, so a dead or hung pool holds nothing up here.
 import { closeSync, rmdirSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
+import { atEffect } from '../linux/effect-point.ts';
 import { listmount } from '../linux/mount-id.ts';
 import { unmountBelow } from '../linux/mounts.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
@@ -63,7 +64,8 @@ export function unmountAll(place: TargetPlace, records: BindRecords): bigint[] {
     if (mountIds.length === stackLimit) {
       throw new DriverError('target-busy', `More than ${stackLimit} mounts are stacked on the target.`);
     }
-    unmountOnce(place, listmount(mountId).length > 0);
+    const detach = listmount(mountId).length > 0;
+    atEffect('unmount target', () => unmountOnce(place, detach));
     const next = mountAtTarget(place);
     if (next === mountId) {
       throw new DriverError('target-busy', 'The mount at the target did not go away when it was unmounted.');
@@ -87,7 +89,7 @@ function unmountOnce(place: TargetPlace, detach: boolean): void {
 
 function removeDirectory(place: TargetPlace, target: string): void {
   try {
-    rmdirSync(nameBelow(place.parentFd, place.leaf));
+    atEffect('rmdir target', () => rmdirSync(nameBelow(place.parentFd, place.leaf)));
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     // Not a directory: nothing of ours, and nothing that a directory's name could hold.

@@ -7,6 +7,7 @@ import { DriverError } from '../errors.ts';
 import type { CommandLocation } from '../famfs/command-location.ts';
 import { FamfsCommands } from '../famfs/famfs-commands.ts';
 import { listDaxDevices } from '../linux/dax-devices.ts';
+import { atEffect, nameEffectRole } from '../linux/effect-point.ts';
 import { leaveNetwork } from '../linux/network-namespace.ts';
 import { WorkerProcess } from '../linux/worker-process.ts';
 import { BindRecords } from '../mounter/bind-record.ts';
@@ -33,6 +34,7 @@ import { driverVersion } from '../version.ts';
 
 /** Runs the mounter until SIGTERM or SIGINT. Mounts, binds and daemons outlive it. */
 export async function runMounter(argv: readonly string[]): Promise<void> {
+  nameEffectRole('mounter');
   const config = readConfig(mounterRole, argv, process.env);
   const logger = createLogger({
     level: config.logLevel,
@@ -68,7 +70,7 @@ export async function runMounter(argv: readonly string[]): Promise<void> {
 function buildMounter(config: MounterConfig, log: Logger): Mounter {
   const settings = settingsOf(config);
   for (const folder of [settings.poolDir, settings.shadowDir, settings.lockDir])
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    atEffect(`mkdir ${path.basename(folder)}`, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
   const location: CommandLocation =
     config.famfsLocation === 'host' ? { kind: 'host', hostPid: config.hostPid } : { kind: 'image' };
   const mode = chooseMode(settings.mode, kernelFileSystems());

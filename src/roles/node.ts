@@ -8,6 +8,7 @@ import { identityService, nodeService } from '../csi/protocol.ts';
 import { topologyKeys } from '../csi/topology.ts';
 import { KubeletRegistration } from '../kubelet/registration.ts';
 import { TopologyRegistration } from '../kubelet/topology-registration.ts';
+import { nameEffectRole } from '../linux/effect-point.ts';
 import { MounterClient } from '../mounter/client.ts';
 import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { type ObserveServer, startHttpServer } from '../observe/http-server.ts';
@@ -24,6 +25,7 @@ const quietMethods = [
 
 /** Runs the node plugin until SIGTERM or SIGINT. What is published stays when it ends. */
 export async function runNode(argv: readonly string[]): Promise<void> {
+  nameEffectRole('node');
   const config = readConfig(nodeRole, argv, process.env);
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, fields: { role: 'node' } });
   // Sockets are made private one by one; nothing of ours is for others in the moment before.

@@ -2,6 +2,7 @@
 // by its caller's deadline, answered. Knows no transport, no service and no meaning of any field but `volumeId`.
 import { randomBytes } from 'node:crypto';
 import { DriverError } from '../errors.ts';
+import { afterEffect, beforeEffect } from '../linux/effect-point.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CallMetrics } from '../observe/metrics.ts';
 import type { Codec, MethodType } from './codec.ts';
@@ -198,7 +199,9 @@ class ServedCall implements CallContext, CallInProgress, Abortable {
   /** The work of a unary call, which keeps its place among the running calls when the caller no longer waits. */
   async answer(handler: AnyUnaryHandler, call: TransportedUnary): Promise<void> {
     try {
+      beforeEffect(`serve ${this.method}`);
       const message = await handler(call.request, this);
+      afterEffect(`serve ${this.method}`);
       if (this.#ended) return;
       const bytes = this.#encode(message);
       this.#ended = true;

@@ -2,6 +2,7 @@
 // side. Knows no particular service.
 import net from 'node:net';
 import { DriverError } from '../errors.ts';
+import { afterEffect, beforeEffect } from '../linux/effect-point.ts';
 import type { CallOptions, Calls, ClientOptions, RpcClient } from './client.ts';
 import type { MethodType, ServiceType } from './codec.ts';
 import { encodePath, frameOverheadBytes } from './frame.ts';
@@ -32,9 +33,15 @@ const noOptions: CallOptions = {};
 
 function unaryCall(client: FrameClient, method: MethodType) {
   const path = encodePath(method.path);
+  const effect = `call ${method.name}`;
   return (request: object, options: CallOptions = noOptions): Promise<object> =>
     new Promise((resolve, reject) => {
-      client.start(new PendingUnary(method, options, { resolve, reject }), path, request);
+      beforeEffect(effect);
+      const answered = (answer: object): void => {
+        afterEffect(effect);
+        resolve(answer);
+      };
+      client.start(new PendingUnary(method, options, { resolve: answered, reject }), path, request);
     });
 }
 

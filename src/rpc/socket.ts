@@ -4,6 +4,7 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, type Stats } from
 import net from 'node:net';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
+import { atEffect } from '../linux/effect-point.ts';
 
 /** `sun_path` of unix(7) holds 108 bytes with the NUL; longer names do not bind. */
 export const maximumSocketPathBytes = 107;
@@ -58,12 +59,12 @@ export async function claimSocketPath(socketPath: string, options: SocketFolderO
   if (await isServed(socketPath)) {
     refuse(socketPath, 'is served by another process', 'stop that process first');
   }
-  rmSync(socketPath, { force: true });
+  atEffect('remove socket', () => rmSync(socketPath, { force: true }));
 }
 
 /** Gives the socket to its owner alone; to be called right after binding. */
 export function protectSocket(socketPath: string): void {
-  chmodSync(socketPath, 0o600);
+  atEffect('protect socket', () => chmodSync(socketPath, 0o600));
 }
 
 /** Removes a socket we served; nothing happens when it is gone already. */
@@ -91,7 +92,8 @@ function claimFolder(socketPath: string, options: SocketFolderOptions): void {
   const folder = path.dirname(socketPath);
   try {
     mkdirSync(path.dirname(folder), { recursive: true, mode: 0o755 });
-    if (statOf(folder) === undefined) mkdirSync(folder, { mode: 0o700 });
+    if (statOf(folder) === undefined)
+      atEffect('mkdir socket folder', () => mkdirSync(folder, { mode: 0o700 }));
   } catch (cause) {
     throw new DriverError('socket-refused', `the folder of the socket ${socketPath} cannot be made`, {
       cause,

@@ -5,6 +5,7 @@ import { closeSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
+import { afterEffect, atEffect, beforeEffect, nameEffectRole } from '../linux/effect-point.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { mountFlags, unmount } from '../linux/mounts.ts';
 import { errorCodeOf } from '../linux/syscall-error.ts';
@@ -43,6 +44,7 @@ interface DaemonContext {
  */
 export async function runDaemon(nodeRoot: string, argv: readonly string[]): Promise<void> {
   const args = parseDaemonArguments(argv);
+  nameEffectRole(/\/famfs_dummy_[^/]*$/.test(args.mountPoint) ? 'dummy daemon' : 'daemon');
   process.umask(0);
   nameProcess(args);
   try {
@@ -73,7 +75,7 @@ function makeContext(node: SimulatedNode, args: DaemonArguments): DaemonContext 
 
 async function serveMount(context: DaemonContext): Promise<void> {
   const { node, device, args } = context;
-  const hold = tryHoldDevice(node, device.name);
+  const hold = atEffect('hold device', () => tryHoldDevice(node, device.name));
   if (hold === undefined && args.mode === 'standalone') throw heldElsewhere(args);
   const connection = node.presentation === 'views' ? undefined : connect(context);
   if (connection !== undefined) return await serveOverFuse(context, connection, hold);
@@ -92,6 +94,7 @@ function heldElsewhere(args: DaemonArguments): DriverError {
 function connect({ node, device, args }: DaemonContext): FuseConnection | undefined {
   let connection: FuseConnection | undefined;
   try {
+    beforeEffect('mount');
     connection = mountFuse({
       source: args.source,
       target: args.mountPoint,
@@ -101,6 +104,7 @@ function connect({ node, device, args }: DaemonContext): FuseConnection | undefi
       defaultPermissions: args.defaultPermissions,
       serverLocks: args.mode === 'fuse',
     });
+    afterEffect('mount');
     checkPassthrough(connection, superblockPath(device.device));
     return connection;
   } catch (error) {
@@ -146,16 +150,20 @@ async function serveOverFuse(
     shadow: args.shadow,
     timeoutSeconds: args.timeoutSeconds,
     broken: mount.broken,
-    backingFiles: { open: (fd) => openBacking(connection, fd), close: (id) => closeBacking(connection, id) },
+    backingFiles: {
+      open: (fd) => atEffect('open backing', () => openBacking(connection, fd)),
+      close: (id) => atEffect('close backing', () => closeBacking(connection, id)),
+    },
     crash: endAtOnce,
   });
-  writeMountRecord(node, mount);
+  atEffect('write record', () => writeMountRecord(node, mount));
   // process.exit() would wait for the outstanding read for ever; the real daemon detaches its mount and goes as well.
   onTermination(() => {
     detachQuietly(args.mountPoint);
     forget(context);
     endAtOnce();
   });
+  beforeEffect('listen');
   const served = serveFuse(connection, (request) => server.handle(request));
   const socket = await serveDaemonSocket(mount).catch((error: unknown) => {
     report(args, {
@@ -166,7 +174,8 @@ async function serveOverFuse(
     forget(context);
     return endAtOnce();
   });
-  report(args, { mount });
+  afterEffect('listen');
+  atEffect('report', () => report(args, { mount }));
   // Node would do it at its exit, which a daemon that is killed does not have.
   flushCompileCache();
   try {
@@ -177,8 +186,9 @@ async function serveOverFuse(
     forget(context);
     endAtOnce();
   }
-  forget(context);
+  atEffect('forget', () => forget(context));
   await socket.close();
+  beforeEffect('exit');
 }
 
 async function serveViews(context: DaemonContext, hold: DeviceHold): Promise<void> {

@@ -1,6 +1,7 @@
 // Entry of the simulator: the famfs programs of a simulated node, and the makers of devices and nodes. Knows how
 // each is called, not what it does.
 import { realpathSync } from 'node:fs';
+import { beforeEffect, nameEffectRole } from '../linux/effect-point.ts';
 import { getOptions, type OptionTable } from './get-options.ts';
 
 const help = `Simulated famfs: a stand-in for the famfs programs on a machine without shared (CXL) memory.
@@ -69,10 +70,12 @@ async function runTool(nodeRoot: string, tool: string, argv: readonly string[]):
   if (tool !== 'famfs' && tool !== 'mkfs.famfs') return misused(`there is no program ${tool} on a node`);
   const { runFamfs, runMkfs } = await import('./famfs-command.ts');
   const run = tool === 'famfs' ? runFamfs : runMkfs;
+  nameEffectRole(tool === 'famfs' ? `famfs ${argv[0]}` : tool);
   const onComplaint = (text: string): void => {
     process.stderr.write(text);
   };
   const outcome = await run(argv, { nodeRoot, onComplaint });
+  beforeEffect('exit');
   process.stdout.write(outcome.stdout);
   if (outcome.signal !== undefined) process.kill(process.pid, outcome.signal);
   return outcome.exit;

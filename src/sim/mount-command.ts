@@ -1,6 +1,7 @@
 // famfs mount: options and checks, then one of the two modes (famfs reference 1.2).
 import { mkdtempSync } from 'node:fs';
 import path from 'node:path';
+import { atEffect, nameEffectRole } from '../linux/effect-point.ts';
 import { scanUnsigned } from './c-numbers.ts';
 import type { CommandContext } from './command-context.ts';
 import { checkDaxMode } from './dax-mode.ts';
@@ -210,7 +211,8 @@ async function mountDummyByModule(context: CommandContext, { device, devicePath 
 }
 
 function makeDummyDirectory(context: CommandContext): string {
-  return mkdtempSync(path.join(context.temporaryDirectory, 'famfs_dummy_'));
+  nameEffectRole('famfs dummy-mount');
+  return atEffect('mkdir dummy', () => mkdtempSync(path.join(context.temporaryDirectory, 'famfs_dummy_')));
 }
 
 /** A simulated node has the module or it has not; none can be loaded. */

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import { logOffsetBytes, parseSuperblock } from '../famfs/superblock.ts';
+import { atEffect } from '../linux/effect-point.ts';
 import type { CommandContext } from './command-context.ts';
 import { hasKernelModule } from './famfs-mode.ts';
 import { readLogThrough, readSuperblockThrough } from './mounted-pool.ts';
@@ -133,7 +134,7 @@ export async function giveUp(context: CommandContext, mountPoint: string): Promi
 }
 
 function prepareShadow(context: CommandContext, wanted: string | undefined): string | undefined {
-  const shadow = wanted ?? mkdtempSync(path.join(context.temporaryDirectory, 'famfs_shadow_'));
+  const shadow = wanted ?? makeShadowDirectory(context);
   try {
     if (statSync(shadow).isDirectory()) {
       createShadow(shadow);
@@ -144,6 +145,10 @@ function prepareShadow(context: CommandContext, wanted: string | undefined): str
   }
   context.complain(`famfs_mount_fuse: failed to create shadow root path ${path.join(shadow, 'root')}`);
   return undefined;
+}
+
+function makeShadowDirectory(context: CommandContext): string {
+  return atEffect('mkdir shadow', () => mkdtempSync(path.join(context.temporaryDirectory, 'famfs_shadow_')));
 }
 
 async function startDaemon(

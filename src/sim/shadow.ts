@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
+import { afterEffect, atEffect, beforeEffect } from '../linux/effect-point.ts';
 import { extentPath, openDevice } from './device.ts';
 import type { SimulatedMount } from './simulated-mount.ts';
 
@@ -44,7 +45,7 @@ export interface ShadowDirectory {
 
 /** Makes SHADOW/root in an existing directory. Throws EEXIST when it is there (famfs: a shadow is used once). */
 export function createShadow(shadow: string): void {
-  mkdirSync(path.join(shadow, 'root'), { mode: 0o755 });
+  atEffect('mkdir shadow root', () => mkdirSync(path.join(shadow, 'root'), { mode: 0o755 }));
 }
 
 /**
@@ -175,7 +176,9 @@ function addWhole(mount: Pick<SimulatedMount, 'shadow'>, target: string, text: s
   const draft = path.join(mount.shadow, `.new-${process.pid}`);
   writeFileSync(draft, text, { mode: 0o644 });
   try {
+    beforeEffect('add file');
     linkSync(draft, target);
+    afterEffect('add file');
     return true;
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
@@ -187,7 +190,7 @@ function addWhole(mount: Pick<SimulatedMount, 'shadow'>, target: string, text: s
 
 function makeDirectory(directory: string, { mode, uid, gid }: ShadowDirectory): boolean {
   try {
-    mkdirSync(directory, { mode });
+    atEffect('add directory', () => mkdirSync(directory, { mode }));
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false;
     throw error;
