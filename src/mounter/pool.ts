@@ -4,11 +4,12 @@ import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BindRegistry } from './bind-registry.ts';
 import { abortable, type CommandQueue } from './command-queue.ts';
+import { type HeldLog, LogFollower } from './log-follower.ts';
 import type { PoolDevice } from './pool-device.ts';
 import { endsWithMount, isLogUnread, isMendedByReplay, isPoolFailure } from './pool-failure.ts';
 import type { MountedBy, PoolMounts } from './pool-mounts.ts';
 import type { Mode, PoolPhase, PoolState, Problem, Role } from './pool-state.ts';
-import type { BindOrder, LogSummary, MappingEvidence, PathContents } from './pool-verbs.ts';
+import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 
 /** What a pool works with. */
@@ -30,17 +31,12 @@ export class Pool {
   #device: PoolDevice;
   #phase: PoolPhase = 'found';
   #problem: Problem | undefined;
-  #logProblem: Problem | undefined;
   #mount: MountedBy | undefined;
   /** The superblock's: whose pool it is. */
   #systemUuid: string | undefined;
-  #summary: LogSummary | undefined;
-  #replayed = 0;
-  #replayTriedAtMs = 0;
+  readonly #follower: LogFollower;
   #healthyAtMs = 0;
   #bringUp: Promise<void> | undefined;
-  /** A replay that waits for its turn: whoever needs one now can share it. */
-  #nextReplay: { force: boolean; done: Promise<void> } | undefined;
   #ticking: Promise<void> | undefined;
 
   constructor(uuid: string, device: PoolDevice, parts: PoolParts) {
@@ -48,6 +44,12 @@ export class Pool {
     this.#device = device;
     this.#parts = parts;
     this.mountPath = parts.mounts.pathOf(uuid);
+    const { mounts, worker, queue, log, replayIntervalMs, onChange } = parts;
+    this.#follower = new LogFollower(uuid, {
+      ...{ mounts, worker, queue, log, replayIntervalMs, onChange },
+      probe: () => this.#probe(),
+      onPoolFailure: (error) => this.#fail(error),
+    });
   }
 
   get phase(): PoolPhase {
@@ -59,7 +61,7 @@ export class Pool {
   }
 
   get problem(): Problem | undefined {
-    return this.#problem ?? this.#logProblem;
+    return this.#problem ?? this.#follower.problem;
   }
 
   get mode(): Mode | undefined {
@@ -68,6 +70,7 @@ export class Pool {
 
   /** What a watcher sees. */
   state(): PoolState {
+    const { summary, replayed } = this.#follower;
     return {
       uuid: this.uuid,
       device: this.#device.name,
@@ -76,12 +79,12 @@ export class Pool {
       role: this.#role(),
       mode: this.#mount?.mode,
       mountPath: this.mountPath,
-      sizeBytes: this.#summary?.sizeBytes ?? 0n,
-      freeBytes: this.#summary?.freeBytes ?? 0n,
-      longestFreeRunBytes: this.#summary?.longestFreeRunBytes ?? 0n,
-      logEntriesTotal: this.#summary?.entriesTotal ?? 0,
-      logEntriesUsed: this.#summary?.entriesUsed ?? 0,
-      logEntriesReplayed: this.#replayed,
+      sizeBytes: summary?.sizeBytes ?? 0n,
+      freeBytes: summary?.freeBytes ?? 0n,
+      longestFreeRunBytes: summary?.longestFreeRunBytes ?? 0n,
+      logEntriesTotal: summary?.entriesTotal ?? 0,
+      logEntriesUsed: summary?.entriesUsed ?? 0,
+      logEntriesReplayed: replayed,
       binds: this.#parts.registry.countOfPool(this.uuid),
       simulated: this.#device.simulated,
       healthyAtMs: this.#healthyAtMs,
@@ -122,7 +125,7 @@ export class Pool {
       await this.#observed(() => this.#parts.worker.request('verify', { path }));
     } catch (error) {
       if (!isLogUnread(error)) throw error;
-      await this.#replayNow({ force: true });
+      await this.#follower.replay({ force: true });
       await this.#observed(() => this.#parts.worker.request('verify', { path }));
     }
   }
@@ -132,6 +135,21 @@ export class Pool {
     return this.#withReplay(signal, () =>
       this.#parts.worker.request('inspectMapping', { path, simulated, physical }),
     );
+  }
+
+  /**
+   * Runs work of the master's on the log, under the pool's lock.
+   * @throws DriverError `not-master`, the pool's problem, and what the work throws
+   */
+  async asMaster<T>(work: (log: HeldLog) => Promise<T>, signal: AbortSignal): Promise<T> {
+    await this.#ready(signal);
+    if (this.#role() !== 'master') {
+      throw new DriverError(
+        'not-master',
+        `This node is a client of pool ${this.uuid}; files are created on the node that formatted it.`,
+      );
+    }
+    return this.#observed(() => this.#follower.hold(work, signal));
   }
 
   /** @throws DriverError `writes-refused` unless a writer here cannot stop the pool for everybody */
@@ -166,7 +184,7 @@ export class Pool {
     this.#healthyAtMs = Date.now();
     if (this.#phase === 'unhealthy') this.#recovered();
     // Not waited for: a replay that hangs must not keep anybody from seeing that the mount does.
-    void this.#replayIfMoved();
+    void this.#follower.replayIfMoved();
   }
 
   /** The device of the pool is not on this node any more. */
@@ -206,7 +224,7 @@ export class Pool {
   /** Replays. A log that is refused is handed back: what it held before still serves, only new paths do not. */
   async #replayOrRefusal(how: { force: boolean }): Promise<DriverError | undefined> {
     try {
-      await this.#replayNow(how);
+      await this.#follower.replay(how);
       return undefined;
     } catch (error) {
       if (error instanceof DriverError && error.reason === 'log-refused') return error;
@@ -252,10 +270,9 @@ export class Pool {
       return;
     }
     try {
-      await this.#parts.queue.run((lockFd) => this.#replayLocked(lockFd, true));
+      await this.#follower.replay({ force: true });
     } catch (error) {
       // The mount serves what it has; what is wrong with the log, or with the command, is shown beside it.
-      this.#noteReplayFailure(error);
       if (isPoolFailure(error)) return;
     }
     this.#set('ready', undefined);
@@ -267,74 +284,6 @@ export class Pool {
       adopted: this.#mount.adopted,
       role: this.#role() ?? 'unknown',
     });
-  }
-
-  async #replayIfMoved(): Promise<void> {
-    const isDue = Date.now() - this.#replayTriedAtMs > this.#parts.replayIntervalMs;
-    try {
-      await this.#parts.queue.tryRun(async (lockFd) => {
-        if (isDue || (await this.#parts.worker.request('logMoved', {})))
-          await this.#replayLocked(lockFd, isDue);
-      });
-    } catch (error) {
-      this.#noteReplayFailure(error);
-    }
-  }
-
-  /**
-   * Replays once, beginning after this call: one that runs already may have read the log before the caller's file was
-   * there. Unless forced, only when the log has moved.
-   */
-  #replayNow({ force }: { force: boolean }): Promise<void> {
-    if (this.#nextReplay !== undefined) {
-      this.#nextReplay.force ||= force;
-      return this.#nextReplay.done;
-    }
-    const next = { force, done: Promise.resolve() };
-    next.done = this.#parts.queue
-      .run((lockFd) => {
-        this.#nextReplay = undefined;
-        return this.#replayLocked(lockFd, next.force);
-      })
-      .catch((error: unknown) => {
-        if (this.#nextReplay === next) this.#nextReplay = undefined;
-        this.#noteReplayFailure(error);
-        throw error;
-      });
-    this.#nextReplay = next;
-    return next.done;
-  }
-
-  /**
-   * Identity, then validation, then famfs's own replay, then validation of what came in between: famfs checks only CRCs,
-   * so nothing is replayed that has not been read and found good here first (design 5).
-   */
-  async #replayLocked(lockFd: number, force: boolean): Promise<void> {
-    const { worker, mounts } = this.#parts;
-    if (force) this.#replayTriedAtMs = Date.now();
-    await this.#probe();
-    let summary = await worker.request('refreshLog', {});
-    if (force || summary.entriesUsed !== this.#replayed) {
-      await mounts.replay(this.uuid, lockFd);
-      this.#replayed = summary.entriesUsed;
-      summary = await worker.request('refreshLog', {});
-    }
-    this.#summary = summary;
-    this.#logProblem = undefined;
-    this.#parts.onChange();
-  }
-
-  #noteReplayFailure(error: unknown): void {
-    const { reason, message } = DriverError.from(error);
-    if (isPoolFailure(error)) {
-      this.#fail(error);
-      return;
-    }
-    if (reason === 'pool-busy') return;
-    if (this.#logProblem?.message !== message)
-      this.#parts.log.warn('replay failed', { pool: this.uuid, reason, problem: message });
-    this.#logProblem = { reason, message };
-    this.#parts.onChange();
   }
 
   #fail(error: unknown): void {
@@ -370,8 +319,7 @@ export class Pool {
     }
     const wasReformatted = this.#problem?.reason === 'pool-reformatted';
     this.#mount = undefined;
-    this.#logProblem = undefined;
-    this.#replayed = 0;
+    this.#follower.forget();
     this.#parts.worker.restart();
     if (wasReformatted) this.#set('lost', this.#problem);
     else await this.bringUp();

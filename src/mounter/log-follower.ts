@@ -1,0 +1,147 @@
+// Follows the log of one pool: reads it, validates it, has famfs replay it, and remembers how far that has come. All of it
+// under the pool's lock (mounter's rule 1). What the pool is otherwise, and whether it is well, is pool.ts's.
+import { DriverError } from '../errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { CommandQueue } from './command-queue.ts';
+import { isPoolFailure } from './pool-failure.ts';
+import type { PoolMounts } from './pool-mounts.ts';
+import type { Problem } from './pool-state.ts';
+import type { LogSummary } from './pool-verbs.ts';
+import type { PoolWorker } from './pool-worker.ts';
+
+export interface LogFollowerParts {
+  readonly mounts: PoolMounts;
+  readonly worker: PoolWorker;
+  readonly queue: CommandQueue;
+  readonly log: Logger;
+  readonly replayIntervalMs: number;
+  /** Reads the pool's identity and throws when it is another's or cannot be read. */
+  readonly probe: () => Promise<void>;
+  /** Told of failures that are the pool's own. */
+  readonly onPoolFailure: (error: unknown) => void;
+  readonly onChange: () => void;
+}
+
+/** The log in the hands of whoever holds the pool's lock. */
+export interface HeldLog {
+  /** the descriptor of the lock, for commands to inherit */
+  readonly lockFd: number;
+  /** What the log says when it is read to its end now, after the pool's identity was compared. */
+  read(): Promise<LogSummary>;
+}
+
+export class LogFollower {
+  readonly #uuid: string;
+  readonly #parts: LogFollowerParts;
+  #summary: LogSummary | undefined;
+  #problem: Problem | undefined;
+  #replayed = 0;
+  #triedAtMs = 0;
+  /** A replay that waits for its turn: whoever needs one now can share it. */
+  #next: { force: boolean; done: Promise<void> } | undefined;
+
+  constructor(uuid: string, parts: LogFollowerParts) {
+    this.#uuid = uuid;
+    this.#parts = parts;
+  }
+
+  /** What was last read; undefined before the first time. */
+  get summary(): LogSummary | undefined {
+    return this.#summary;
+  }
+
+  /** Why the log cannot be followed now. */
+  get problem(): Problem | undefined {
+    return this.#problem;
+  }
+
+  /** How many entries famfs has replayed here. */
+  get replayed(): number {
+    return this.#replayed;
+  }
+
+  /** The mount is new: nothing is replayed in it. */
+  forget(): void {
+    this.#problem = undefined;
+    this.#replayed = 0;
+  }
+
+  /** Runs work on the log under the pool's lock; what it reads there is remembered. */
+  hold<T>(work: (log: HeldLog) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#parts.queue.run(
+      (lockFd) => work({ lockFd, read: () => this.#read() }),
+      signal === undefined ? {} : { signal },
+    );
+  }
+
+  /**
+   * Replays once, beginning after this call: one that runs already may have read the log before the caller's file was
+   * there. Unless forced, only when the log has moved.
+   */
+  replay({ force }: { force: boolean }): Promise<void> {
+    if (this.#next !== undefined) {
+      this.#next.force ||= force;
+      return this.#next.done;
+    }
+    const next = { force, done: Promise.resolve() };
+    next.done = this.#parts.queue
+      .run((lockFd) => {
+        this.#next = undefined;
+        return this.#replayLocked(lockFd, next.force);
+      })
+      .catch((error: unknown) => {
+        if (this.#next === next) this.#next = undefined;
+        this.#noteFailure(error);
+        throw error;
+      });
+    this.#next = next;
+    return next.done;
+  }
+
+  /** Replays if the header has moved, or if it is time to whatever it says; leaves it when somebody is at the log. */
+  async replayIfMoved(): Promise<void> {
+    const isDue = Date.now() - this.#triedAtMs > this.#parts.replayIntervalMs;
+    try {
+      await this.#parts.queue.tryRun(async (lockFd) => {
+        if (isDue || (await this.#parts.worker.request('logMoved', {})))
+          await this.#replayLocked(lockFd, isDue);
+      });
+    } catch (error) {
+      this.#noteFailure(error);
+    }
+  }
+
+  /**
+   * Identity, then validation, then famfs's own replay, then validation of what came in between: famfs checks only CRCs,
+   * so nothing is replayed that has not been read and found good here first (design 5).
+   */
+  async #replayLocked(lockFd: number, force: boolean): Promise<void> {
+    if (force) this.#triedAtMs = Date.now();
+    const { entriesUsed } = await this.#read();
+    if (!force && entriesUsed === this.#replayed) return;
+    await this.#parts.mounts.replay(this.#uuid, lockFd);
+    this.#replayed = entriesUsed;
+    await this.#read();
+  }
+
+  async #read(): Promise<LogSummary> {
+    await this.#parts.probe();
+    this.#summary = await this.#parts.worker.request('refreshLog', {});
+    this.#problem = undefined;
+    this.#parts.onChange();
+    return this.#summary;
+  }
+
+  #noteFailure(error: unknown): void {
+    const { reason, message } = DriverError.from(error);
+    if (isPoolFailure(error)) {
+      this.#parts.onPoolFailure(error);
+      return;
+    }
+    if (reason === 'pool-busy') return;
+    if (this.#problem?.message !== message)
+      this.#parts.log.warn('replay failed', { pool: this.#uuid, reason, problem: message });
+    this.#problem = { reason, message };
+    this.#parts.onChange();
+  }
+}
