@@ -54,6 +54,7 @@ export const reasons = {
   'command-rejected': 'the installed famfs does not know an option that the driver passed',
   'resource-exhausted': 'the node ran out of descriptors, processes, memory or mounts',
   'target-busy': 'the target cannot be unmounted',
+  'state-unusable': 'the notes about binds cannot be written',
   // the process
   'mounter-unavailable': 'the mounter does not answer on its socket',
   'socket-refused': 'the path of a socket is taken by something that is not ours',

@@ -4,7 +4,9 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';
+import { DriverError, exhaustedLimit } from '../errors.ts';
 import { atEffect } from '../linux/effect-point.ts';
+import { errorCodeOf } from '../linux/syscall-error.ts';
 
 const recordSchema = v.object({
   volumeId: v.string(),
@@ -20,28 +22,61 @@ const recordSchema = v.object({
 
 export type BindRecord = v.InferOutput<typeof recordSchema>;
 
-/** The records in one directory (on a file system that a reboot clears). All calls are short and synchronous. */
+/**
+ * The records in one directory (on a file system that a reboot clears). All calls are short and synchronous. The directory
+ * may be taken away, filled up or made read-only at any time: then no new record can be made, and everything else goes on.
+ */
 export class BindRecords {
   readonly #directory: string;
 
   constructor(directory: string) {
     this.#directory = directory;
-    atEffect('mkdir records', () => mkdirSync(directory, { recursive: true, mode: 0o700 }));
+    try {
+      this.#make();
+    } catch {
+      // Who writes the first record is told.
+    }
   }
 
-  /** Writes the record of a mount id; a reader sees the whole record or none. */
+  /**
+   * Writes the record of a mount id; a reader sees the whole record or none, and a failed try leaves nothing.
+   * @throws DriverError `resource-exhausted`, `operation-pending` or `state-unusable`
+   */
   write(mountId: bigint, record: BindRecord): void {
     const file = this.#file(mountId);
-    atEffect('write record', () => writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600 }));
-    atEffect('show record', () => renameSync(`${file}.new`, file));
+    try {
+      atEffect('write record', () => this.#writeNew(`${file}.new`, JSON.stringify(record)));
+      atEffect('show record', () => renameSync(`${file}.new`, file));
+    } catch (error) {
+      removeIfPossible(`${file}.new`);
+      throw writeFailure(error, this.#directory);
+    }
   }
 
-  /** The record of a mount id; undefined when there is none that can be read. */
+  #writeNew(file: string, text: string): void {
+    try {
+      writeFileSync(file, text, { mode: 0o600 });
+    } catch (error) {
+      if (errorCodeOf(error) !== 'ENOENT') throw error;
+      this.#make();
+      writeFileSync(file, text, { mode: 0o600 });
+    }
+  }
+
+  #make(): void {
+    atEffect('mkdir records', () => mkdirSync(this.#directory, { recursive: true, mode: 0o700 }));
+  }
+
+  /**
+   * The record of a mount id; undefined when there is none that can be read.
+   * @throws DriverError `resource-exhausted` when this process can read no file now, which says nothing of the record
+   */
   read(mountId: bigint): BindRecord | undefined {
     let text: string;
     try {
       text = readFileSync(this.#file(mountId), 'utf8');
-    } catch {
+    } catch (error) {
+      if (exhaustedLimit(error) !== undefined) throw DriverError.from(error);
       return undefined;
     }
     try {
@@ -52,25 +87,65 @@ export class BindRecords {
     }
   }
 
+  /** A record that cannot be removed stays, which does no harm: it speaks of a mount id that is not used again. */
   remove(mountId: bigint): void {
-    atEffect('remove record', () => rmSync(this.#file(mountId), { force: true }));
+    atEffect('remove record', () => removeIfPossible(this.#file(mountId)));
   }
 
   /** Removes what a writer that was killed left half done; only while nobody writes. */
   removeUnfinished(): void {
-    for (const name of readdirSync(this.#directory)) {
-      if (/^\d+\.new$/.test(name)) rmSync(path.join(this.#directory, name), { force: true });
+    for (const name of this.#names()) {
+      if (/^\d+\.new$/.test(name)) removeIfPossible(path.join(this.#directory, name));
     }
   }
 
   /** Mount ids that have a record. */
   mountIds(): bigint[] {
-    return readdirSync(this.#directory)
+    return this.#names()
       .filter((name) => /^\d+$/.test(name))
       .map((name) => BigInt(name));
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.#directory);
+    } catch (error) {
+      if (errorCodeOf(error) === 'ENOENT') return [];
+      throw error;
+    }
   }
 
   #file(mountId: bigint): string {
     return path.join(this.#directory, mountId.toString());
   }
+}
+
+function removeIfPossible(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch {
+    // Read-only, or a disk that fails: whoever writes next is told.
+  }
+}
+
+function writeFailure(error: unknown, directory: string): DriverError {
+  const cause = { cause: error };
+  const why = error instanceof Error ? error.message : String(error);
+  const limit = exhaustedLimit(error);
+  if (limit !== undefined) {
+    return new DriverError(
+      'resource-exhausted',
+      `The mounter cannot note a bind in its state directory ${directory}, so none is made: the node has no more ${limit} (${why}). Make room there; nothing has to be restarted.`,
+      cause,
+    );
+  }
+  const code = errorCodeOf(error);
+  if (code === 'EINTR' || code === 'EAGAIN') {
+    return new DriverError('operation-pending', `Noting a bind was disturbed (${why}); try again.`, cause);
+  }
+  return new DriverError(
+    'state-unusable',
+    `The mounter cannot note a bind in its state directory ${directory}, so none is made (${why}). Make that directory writable; nothing has to be restarted.`,
+    cause,
+  );
 }

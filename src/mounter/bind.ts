@@ -10,6 +10,7 @@ import type { BindRecord, BindRecords } from './bind-record.ts';
 import { mountFailure, mountPlaceOf, probeSuperblock, withPoolRoot } from './mounted-pool.ts';
 import type { BindOrder, MountPlace } from './pool-verbs.ts';
 import { lookAtTarget, openTarget } from './target.ts';
+import { targetFailure } from './target-failure.ts';
 import { nameBelow, openTargetPlace, type TargetPlace } from './target-path.ts';
 import { unmountAll } from './unbind.ts';
 
@@ -33,22 +34,34 @@ export function bindPath(
   order: BindOrder,
   writableFiles: readonly string[],
 ): { alreadyBound: boolean; mountId: bigint } {
-  return withPoolRoot(context.mountPath, (rootFd) => {
-    const place = mountPlaceOf(rootFd);
-    if (place === undefined) {
-      throw new DriverError(
-        'pool-not-ready',
-        `Pool ${context.poolUuid} is not mounted at ${context.mountPath}.`,
-      );
-    }
-    probeSuperblock(rootFd, context.poolUuid);
-    const sourceFd = openSource(rootFd, place, order.path);
-    try {
-      return bindSource(context, order, place, sourceFd, writableFiles);
-    } finally {
-      closeSync(sourceFd);
-    }
-  });
+  try {
+    return withPoolRoot(context.mountPath, (rootFd) => bindFrom(rootFd, context, order, writableFiles));
+  } catch (error) {
+    // What is to be said of the target and of the records is a DriverError by now.
+    throw mountFailure(error);
+  }
+}
+
+function bindFrom(
+  rootFd: number,
+  context: BindContext,
+  order: BindOrder,
+  writableFiles: readonly string[],
+): { alreadyBound: boolean; mountId: bigint } {
+  const place = mountPlaceOf(rootFd);
+  if (place === undefined) {
+    throw new DriverError(
+      'pool-not-ready',
+      `Pool ${context.poolUuid} is not mounted at ${context.mountPath}.`,
+    );
+  }
+  probeSuperblock(rootFd, context.poolUuid);
+  const sourceFd = openSource(rootFd, place, order.path);
+  try {
+    return bindSource(context, order, place, sourceFd, writableFiles);
+  } finally {
+    closeSync(sourceFd);
+  }
 }
 
 function openSource(rootFd: number, place: MountPlace, path: string): number {
@@ -73,12 +86,16 @@ function openSource(rootFd: number, place: MountPlace, path: string): number {
     }
     throw mountFailure(error);
   }
-  if (mountIdOf(fd).mountId === place.mountId) return fd;
-  closeSync(fd);
-  throw new DriverError(
-    'path-not-visible',
-    `Something else is mounted over ${path} inside the pool's own mount; it is not published.`,
-  );
+  try {
+    if (mountIdOf(fd).mountId === place.mountId) return fd;
+    throw new DriverError(
+      'path-not-visible',
+      `Something else is mounted over ${path} inside the pool's own mount; it is not published.`,
+    );
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 function bindSource(
@@ -101,21 +118,27 @@ function bindSource(
     try {
       return { alreadyBound: false, mountId: attachTree(context, order, sourceFd, target, writableFiles) };
     } catch (error) {
-      unmountAll(target, context.records);
-      if (made === 'made') removeIfEmpty(target);
-      throw exhausted(error, order.target);
+      clearAway(context, target, made);
+      throw error;
     }
+  } catch (error) {
+    throw targetFailure(error, order.target);
   } finally {
     closeSync(target.parentFd);
   }
 }
 
-/** What stands in a directory that we have just made was put there by somebody else, who keeps it. */
-function removeIfEmpty(target: TargetPlace): void {
+/**
+ * Takes away what a failed bind has made. The error that led here is the one to tell: what cannot be taken away now is
+ * known as unfinished by its record, or taken away by the call that unbinds. What stands in a directory that we have just
+ * made was put there by somebody else, who keeps it.
+ */
+function clearAway(context: BindContext, target: TargetPlace, made: 'made' | 'found'): void {
   try {
-    atEffect('rmdir target', () => rmdirSync(nameBelow(target.parentFd, target.leaf)));
+    unmountAll(target, context.records);
+    if (made === 'made') atEffect('rmdir target', () => rmdirSync(nameBelow(target.parentFd, target.leaf)));
   } catch {
-    // The error that led here is the one to tell.
+    // See above.
   }
 }
 
@@ -278,15 +301,4 @@ function attachWritableFile(
   } finally {
     closeSync(sourceFd);
   }
-}
-
-function exhausted(error: unknown, target: string): unknown {
-  if (error instanceof SyscallError && ['ENOSPC', 'EMFILE', 'ENFILE', 'ENOMEM'].includes(error.code)) {
-    return new DriverError(
-      'resource-exhausted',
-      `The node has no room for the mount at ${target} (${error.code} from ${error.syscall}); its limits on mounts or open files are reached.`,
-      { cause: error },
-    );
-  }
-  return error;
 }

@@ -91,6 +91,30 @@ export function mountFailure(error: unknown): unknown {
       { cause: error },
     );
   }
+  if (code === 'ETIMEDOUT' || code === 'ESTALE') {
+    return new DriverError(
+      'pool-hung',
+      `The mount of the pool does not answer as it should (${code}); look at the famfs daemon and at the kernel's log.`,
+      { cause: error },
+    );
+  }
+  if (code === 'EBUSY') {
+    return new DriverError('pool-busy', 'The mount of the pool is busy (EBUSY); try again.', {
+      cause: error,
+    });
+  }
+  if (code === 'EINTR' || code === 'EAGAIN') {
+    return new DriverError('operation-pending', `A look at the pool was disturbed (${code}); try again.`, {
+      cause: error,
+    });
+  }
+  if (code === 'EPERM' || code === 'EACCES') {
+    return new DriverError(
+      'permission-missing',
+      `The mounter may not use the mount of the pool (${code}). Run it privileged, and look for a security module that forbids it.`,
+      { cause: error },
+    );
+  }
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new DriverError(
       'pool-not-ready',

@@ -13,6 +13,7 @@ import {
 } from '../linux/file-descriptor.ts';
 import { mountIdOf, statmount } from '../linux/mount-id.ts';
 import { SyscallError } from '../linux/syscall-error.ts';
+import { onTarget, targetFailure } from './target-failure.ts';
 
 /** The directory a target stands in, held open, and the target's name in it. */
 export interface TargetPlace {
@@ -60,13 +61,15 @@ export function targetBelowRoot(
  */
 export function openTargetPlace(target: string, allowedRoots: readonly string[]): TargetPlace | undefined {
   const { root, relative } = targetBelowRoot(target, allowedRoots);
-  const rootFd = openPath(root);
+  const rootFd = onTarget(target, () => openPath(root));
   try {
     const parentFd = openDirectory(rootFd, path.dirname(relative));
-    return { parentFd, leaf: path.basename(relative), parentMountId: mountIdOf(parentFd).mountId };
+    const parentMountId = mountIdOrClose(parentFd);
+    return { parentFd, leaf: path.basename(relative), parentMountId };
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     if (error.code === 'ENOENT') return undefined;
+    if (!['ENOTDIR', 'ELOOP', 'EXDEV'].includes(error.code)) throw targetFailure(error, target);
     throw new DriverError(
       'target-unusable',
       `The directory of the target ${target} cannot be reached below ${root} by plain directories (${error.code}).`,
@@ -74,6 +77,16 @@ export function openTargetPlace(target: string, allowedRoots: readonly string[])
     );
   } finally {
     closeSync(rootFd);
+  }
+}
+
+/** The mount a descriptor stands on; the descriptor is closed when that cannot be told. */
+function mountIdOrClose(fd: number): bigint {
+  try {
+    return mountIdOf(fd).mountId;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
   }
 }
 
@@ -104,13 +117,17 @@ function openDirectory(rootFd: number, relative: string): number {
 
 /** Closes and refuses a directory whose file system is served by a process, or by famfs. */
 function refuseServedMount(fd: number, name: string): void {
-  const fileSystemType = statmount(mountIdOf(fd).mountId)?.fileSystemType ?? '';
-  if (!/^(fuse|famfs)/.test(fileSystemType)) return;
-  closeSync(fd);
-  throw new DriverError(
-    'target-unusable',
-    `The way to the target leads through ${name}, which is on a ${fileSystemType} mount; nothing is published there.`,
-  );
+  try {
+    const fileSystemType = statmount(mountIdOf(fd).mountId)?.fileSystemType ?? '';
+    if (!/^(fuse|famfs)/.test(fileSystemType)) return;
+    throw new DriverError(
+      'target-unusable',
+      `The way to the target leads through ${name}, which is on a ${fileSystemType} mount; nothing is published there.`,
+    );
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 /** A name below an open directory, as a path that no rename or link on the way can turn elsewhere. */

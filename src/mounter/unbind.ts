@@ -6,9 +6,10 @@ import { DriverError } from '../errors.ts';
 import { atEffect } from '../linux/effect-point.ts';
 import { listmount } from '../linux/mount-id.ts';
 import { unmountBelow } from '../linux/mounts.ts';
-import { SyscallError } from '../linux/syscall-error.ts';
+import { errorCodeOf, SyscallError } from '../linux/syscall-error.ts';
 import type { BindRecords } from './bind-record.ts';
 import { mountAtTarget } from './target.ts';
+import { onTarget } from './target-failure.ts';
 import { nameBelow, openTargetPlace, type TargetPlace } from './target-path.ts';
 
 /** How many mounts stacked on one target are taken off before it is called hopeless. */
@@ -30,10 +31,12 @@ export function unbindTarget(
   const place = openTargetPlace(target, allowedRoots);
   if (place === undefined) return { wasBound: false, mountIds: [] };
   try {
-    refuseOtherVolume(mountAtTarget(place), target, volumeId, records);
-    const mountIds = unmountAll(place, records);
-    removeDirectory(place, target);
-    return { wasBound: mountIds.length > 0, mountIds };
+    return onTarget(target, () => {
+      refuseOtherVolume(mountAtTarget(place), target, volumeId, records);
+      const mountIds = unmountAll(place, records);
+      removeDirectory(place, target);
+      return { wasBound: mountIds.length > 0, mountIds };
+    });
   } finally {
     closeSync(place.parentFd);
   }
@@ -91,12 +94,13 @@ function removeDirectory(place: TargetPlace, target: string): void {
   try {
     atEffect('rmdir target', () => rmdirSync(nameBelow(place.parentFd, place.leaf)));
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errorCodeOf(error);
     // Not a directory: nothing of ours, and nothing that a directory's name could hold.
     if (code === 'ENOENT' || code === 'ENOTDIR') return;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
     throw new DriverError(
       'target-unusable',
-      `The target ${target} is unmounted but its directory cannot be removed (${String(code)}); what is in it was not put there by this driver and is not deleted.`,
+      `The target ${target} is unmounted but its directory cannot be removed (${code}); what is in it was not put there by this driver and is not deleted.`,
       { cause: error },
     );
   }
