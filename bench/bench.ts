@@ -1,82 +1,16 @@
 // `npm run bench`: measures the driver against others on this machine, in one run, and reports what it found as a
-// table, as JSON lines and as a chart. What is said about speed comes from here.
-import { execFileSync } from 'node:child_process';
-import { randomFillSync } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
-import { parseArgs } from 'node:util';
+// table, as JSON lines, as a chart and as a page. What is said about speed comes from here.
+import { readlinkSync, writeFileSync } from 'node:fs';
 import { goVersion } from '../tools/go-program.ts';
 import { endOnSignals, privateFolder, runInPrivateNamespaces } from '../tools/private-namespaces.ts';
-import type { Bench, Effort, Figure } from './figure.ts';
-import { figures } from './figures.ts';
+import type { Bench, Figure, Need } from './figure.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { type Measurement, meetsGoal } from './measurement.ts';
-import { reportJsonLines, reportTable } from './report.ts';
-import { type Places, type Subject, startDriver, startPeer } from './subject.ts';
+import { type Options, readOptions, usage } from './options.ts';
+import { redrawPage, writePage } from './performance-page.ts';
+import { type FigureResult, measurementsOf, reportJsonLines, reportTable } from './report.ts';
+import { openSession } from './session.ts';
 import { drawChart } from './svg.ts';
-
-const usage = `npm run bench [-- OPTIONS]
-
-  --only NAME      measure only this, again for more: ${figures.map(({ name }) => name).join(', ')}
-  --json FILE      also write JSON lines {name, value, unit, goal, met}
-  --svg FILE       also draw a chart of all figures that compare
-  --quick          little work: shows that everything runs, not how fast it is
-  --self-check     put the peer in the driver's place: every ratio has to be near 1, or the benchmark is unfair
-  --strict         exit 1 when a goal is missed
-  --help
-`;
-
-const thorough: Effort = {
-  rounds: 7,
-  cycles: 250,
-  warmUpCycles: 20,
-  serverWarmUpCycles: 2000,
-  mappingRounds: 101,
-  touches: 2 ** 19,
-};
-const quick: Effort = {
-  rounds: 2,
-  cycles: 16,
-  warmUpCycles: 8,
-  serverWarmUpCycles: 0,
-  mappingRounds: 3,
-  touches: 2 ** 14,
-};
-const dataBytes = 64 * 2 ** 20;
-
-interface Options {
-  readonly chosen: readonly Figure[];
-  readonly effort: Effort;
-  readonly selfCheck: boolean;
-  readonly strict: boolean;
-  readonly json: string | undefined;
-  readonly svg: string | undefined;
-}
-
-function readOptions(): Options | undefined {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', multiple: true },
-      json: { type: 'string' },
-      svg: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      'self-check': { type: 'boolean', default: false },
-      strict: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const unknown = values.only?.find((name) => figures.every((figure) => figure.name !== name));
-  if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"\n\n${usage}`);
-  return {
-    chosen: figures.filter(({ name }) => values.only?.includes(name) ?? true),
-    effort: values.quick ? quick : thorough,
-    selfCheck: values['self-check'],
-    strict: values.strict,
-    json: values.json,
-    svg: values.svg,
-  };
-}
 
 async function main(): Promise<number> {
   const options = readOptions();
@@ -84,80 +18,92 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  if (goVersion() === undefined)
-    throw new Error('The peer and the client are Go programs; install Go to run the benchmark.');
+  if (options.page === 'redraw') {
+    redrawPage();
+    return 0;
+  }
   const folder = privateFolder();
   if (folder === undefined) return runInPrivateNamespaces();
   endOnSignals();
   // mkfs.famfs leaves its directories behind; in here they go with everything else.
   process.env.FAMFS_SIM_TMP = folder;
-  const measurements = await measure(folder, options);
-  return report(options.selfCheck ? measurements.map(expectEquality) : measurements, options);
-}
-
-/** With the same server on both sides, whatever compares the two has to find them equal, within what noise allows. */
-function expectEquality(measurement: Measurement): Measurement {
-  if (measurement.goal?.kind !== 'at-least') return measurement;
-  return { ...measurement, goal: { kind: 'near', value: 1, tolerance: 0.1 } };
+  const { results, pool } = await measure(folder, options);
+  return report(options.setting === 'self-check' ? results.map(expectEquality) : results, pool, options);
 }
 
 async function measure(
   folder: string,
-  { chosen, effort, selfCheck }: Options,
-): Promise<readonly Measurement[]> {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=0700', 'famfs-csi-bench', folder], { stdio: 'inherit' });
-  const places: Places = { folder, kubeletDir: path.join(folder, 'kubelet') };
-  mkdirSync(places.kubeletDir);
-  const progress = (text: string) => console.error(`  ${text} …`);
-  const subjects = await startSubjects(places, selfCheck, progress);
-  const measurements: Measurement[] = [];
+  options: Options,
+): Promise<{ readonly results: readonly FigureResult[]; readonly pool: string }> {
+  const { bench, pool, close } = await openSession(folder, options);
+  const results: FigureResult[] = [];
   try {
-    for (const figure of chosen)
-      measurements.push(...(await figure.measure({ places, effort, progress, ...subjects })));
+    for (const figure of options.chosen) results.push(await measureFigure(figure, bench));
   } finally {
-    await subjects.peer.stop();
-    await subjects.driver.stop();
+    await close();
   }
-  return measurements;
+  return { results, pool };
 }
 
-async function startSubjects(
-  places: Places,
-  selfCheck: boolean,
-  progress: Bench['progress'],
-): Promise<Pick<Bench, 'driver' | 'peer' | 'source'>> {
-  const directory = path.join(places.folder, 'data');
-  mkdirSync(directory);
-  writeFileSync(path.join(directory, 'data'), randomFillSync(Buffer.alloc(dataBytes)));
-  progress('starting the servers');
-  if (selfCheck) {
-    const driver: Subject = await startPeer(places, 'Go peer again', directory);
-    return { driver, peer: await startPeer(places, 'Go peer', directory), source: directory };
+/** A figure that cannot be had says why, and the others go on. */
+async function measureFigure(figure: Figure, bench: Bench): Promise<FigureResult> {
+  const { name, needs = ['go'] } = figure;
+  const missing = needs.map(whyNot).find((reason) => reason !== undefined);
+  if (missing !== undefined) return { figure: name, measurements: [], missing };
+  try {
+    return { figure: name, measurements: await figure.measure(bench) };
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    return { figure: name, measurements: [], missing: `it failed: ${text}`, hasFailed: true };
   }
-  const driver = await startDriver(places, path.join(directory, 'data'));
-  return {
-    driver,
-    peer: await startPeer(places, 'Go peer', driver.poolDirectory),
-    source: driver.poolDirectory,
-  };
 }
 
-function report(measurements: readonly Measurement[], { json, svg, strict, selfCheck }: Options): number {
-  const machine = machineLine(describeMachine());
-  const what = selfCheck ? 'Self-check: the peer in the place of famfs-csi' : 'famfs-csi, measured';
-  console.log(`\n${what}\n${machine}\n\n${reportTable(measurements)}\n`);
-  if (json !== undefined) writeFileSync(json, reportJsonLines(measurements));
-  if (svg !== undefined)
-    writeFileSync(
-      svg,
-      drawChart(
-        what,
-        machine,
-        measurements.filter(({ unit }) => unit === '×'),
-      ),
-    );
+function whyNot(need: Need): string | undefined {
+  switch (need) {
+    case 'go':
+      return goVersion() === undefined ? 'it needs Go: client and peer are Go programs' : undefined;
+    case 'root':
+      return isRoot() ? undefined : 'it needs root, and a user namespace is not enough';
+  }
+}
+
+/** With the same server on both sides, whatever compares the two has to find them equal, within what noise allows. */
+function expectEquality(result: FigureResult): FigureResult {
+  const measurements = result.measurements.map((measurement): Measurement => {
+    if (measurement.goal?.kind !== 'at-least') return measurement;
+    return { ...measurement, goal: { kind: 'near', value: 1, tolerance: 0.1 } };
+  });
+  return { ...result, measurements };
+}
+
+function report(
+  results: readonly FigureResult[],
+  pool: string,
+  { json, svg, strict, setting, page, effort }: Options,
+): number {
+  const machine = describeMachine();
+  const line = machineLine(machine);
+  const measurements = measurementsOf(results);
+  const what = titles[setting];
+  console.log(`\n${what}\n${line}\n\n${reportTable(results)}\n`);
+  if (json !== undefined) writeFileSync(json, reportJsonLines(results));
+  const ratios = measurements.filter(({ unit }) => unit === '×');
+  if (svg !== undefined) writeFileSync(svg, drawChart(what, line, ratios));
+  if (page !== undefined) writePage({ setting, pool, machine, isQuick: effort.isQuick, results });
   const missed = measurements.filter((measurement) => meetsGoal(measurement) === false);
+  if (results.some(({ hasFailed }) => hasFailed === true)) return 1;
   return strict && missed.length > 0 ? 1 : 0;
+}
+
+const titles = {
+  simulated: 'famfs-csi, measured',
+  'self-check': 'Self-check: the peer in the place of famfs-csi',
+  hardware: 'famfs-csi, measured on a pool of this machine',
+} as const;
+
+/** Root of the machine, not of a user namespace: of all those the first has a fixed number. */
+function isRoot(): boolean {
+  return process.getuid?.() === 0 && readlinkSync('/proc/self/ns/user') === 'user:[4026531837]';
 }
 
 try {

@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { describeGoal, formatValue, fromRounds, type Goal, median, meetsGoal } from './measurement.ts';
+import {
+  describeGoal,
+  formatValue,
+  fromRounds,
+  type Goal,
+  median,
+  meetsGoal,
+  parseGoal,
+} from './measurement.ts';
 
 const measured = (value: number, goal?: Goal) => ({
   ...{ name: 'n', title: 't', unit: '×', value },
@@ -37,6 +45,26 @@ describe('a goal', () => {
     assert.equal(describeGoal({ kind: 'at-least', value: 5 }), '≥ 5');
     assert.equal(describeGoal({ kind: 'at-most', value: 0.5 }), '≤ 0.5');
     assert.equal(describeGoal({ kind: 'near', value: 1, tolerance: 0.03 }), '1 ± 0.03');
+  });
+});
+
+describe('a goal in words', () => {
+  test('is read back as the goal that it was', () => {
+    const amount = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true });
+    const goal = fc.oneof(
+      fc.record({ kind: fc.constantFrom('at-least' as const, 'at-most' as const), value: amount }),
+      fc.record({ kind: fc.constant('near' as const), value: amount, tolerance: amount }),
+    );
+    fc.assert(
+      fc.property(goal, (each) => {
+        assert.deepEqual(parseGoal(describeGoal(each)), { ...each });
+      }),
+    );
+  });
+
+  test('is refused when it is something else', () => {
+    for (const text of ['', '5', '> 5', '≥ five', '1 ± ', '≥ 5 or so'])
+      assert.throws(() => parseGoal(text), RangeError);
   });
 });
 

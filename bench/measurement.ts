@@ -18,6 +18,8 @@ export interface Measurement {
   readonly goal?: Goal;
   /** Smallest and largest value among the rounds that `value` is the median of. */
   readonly range?: readonly [least: number, most: number];
+  /** For those that make a curve: which curve, and where on it, such as "1 GiB". Curves of a figure share their places. */
+  readonly curve?: { readonly of: string; readonly at: string };
 }
 
 /** Whether a measurement reaches its goal; undefined when it has none. */
@@ -43,6 +45,20 @@ export function describeGoal(goal: Goal): string {
     case 'near':
       return `${goal.value} ± ${goal.tolerance}`;
   }
+}
+
+/**
+ * Reads what `describeGoal` has written.
+ * @throws RangeError when it is something else
+ */
+export function parseGoal(text: string): Goal {
+  const number = String.raw`(\d+(?:\.\d+)?(?:e[+-]?\d+)?)`;
+  const [, sign, value] = new RegExp(`^([≥≤]) ${number}$`).exec(text) ?? [];
+  if (sign !== undefined && value !== undefined)
+    return { kind: sign === '≥' ? 'at-least' : 'at-most', value: Number(value) };
+  const [, middle, tolerance] = new RegExp(`^${number} ± ${number}$`).exec(text) ?? [];
+  if (middle === undefined || tolerance === undefined) throw new RangeError(`${text} is no goal`);
+  return { kind: 'near', value: Number(middle), tolerance: Number(tolerance) };
 }
 
 /** A number with three digits that tell something: 613, 61.3, 5.21, 1.00, 0.0134. */

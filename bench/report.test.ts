@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Measurement } from './measurement.ts';
-import { reportJsonLines, reportTable } from './report.ts';
+import { type FigureResult, parseJsonLines, reportJsonLines, reportTable } from './report.ts';
 import { drawChart } from './svg.ts';
 
+const plain: Measurement = { name: 'plain', title: 'Just so', value: 0.5, unit: 'ms' };
 const measurements: readonly Measurement[] = [
   {
     ...{ name: 'fast', title: 'How fast', value: 6.25, unit: '×' },
@@ -16,30 +17,44 @@ const measurements: readonly Measurement[] = [
     unit: '×',
     goal: { kind: 'near', value: 1, tolerance: 0.1 },
   },
-  { name: 'plain', title: 'Just so', value: 0.5, unit: 'ms' },
+  plain,
+];
+
+const results: readonly FigureResult[] = [
+  { figure: 'speed', measurements },
+  { figure: 'depth', measurements: [], missing: 'it needs Go' },
 ];
 
 describe('the report', () => {
   test('is a table with aligned values, ranges, goals and verdicts', () => {
-    assert.deepEqual(reportTable(measurements).split('\n'), [
+    assert.deepEqual(reportTable(results).split('\n'), [
       'figure              value      of the rounds  goal',
       '───────────────────────────────────────────────────────────────',
       'How fast             6.25  ×   6.00 … 7.00    ≥ 5      ✔ met',
       'How <near> & "far"   1.20  ×                  1 ± 0.1  ✘ missed',
       'Just so             0.500  ms',
+      'depth is not measured: it needs Go',
     ]);
   });
 
-  test('is JSON lines with the same five keys in every line', () => {
-    const lines = reportJsonLines(measurements).trimEnd().split('\n');
+  test('is JSON lines that begin with the same five keys in every line', () => {
+    const lines = reportJsonLines(results).trimEnd().split('\n');
+    const objects = lines.map((line) => Object.entries(JSON.parse(line) as object).slice(0, 5));
     assert.deepEqual(
-      lines.map((line): unknown => JSON.parse(line)),
+      objects.map((entries): unknown => Object.fromEntries(entries)),
       [
         { name: 'fast', value: 6.25, unit: '×', goal: '≥ 5', met: true },
         { name: 'near', value: 1.2, unit: '×', goal: '1 ± 0.1', met: false },
         { name: 'plain', value: 0.5, unit: 'ms', goal: null, met: null },
+        { name: 'depth', value: null, unit: null, goal: null, met: null },
       ],
     );
+  });
+
+  test('can be read back from its JSON lines', () => {
+    const curve: Measurement = { ...plain, name: 'of a curve', curve: { of: 'copy', at: '1 GiB' } };
+    const all = [...results, { figure: 'curves', measurements: [curve] }];
+    assert.deepEqual(parseJsonLines(reportJsonLines(all)), all);
   });
 });
 

@@ -32,6 +32,12 @@ export class BackgroundProcess {
     });
   }
 
+  /** @throws Error when it could not be started */
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error(`${this.name} could not be started:\n${this.#output}`);
+    return this.#child.pid;
+  }
+
   /** The last of what the process wrote. */
   get output(): string {
     return this.#output;
@@ -62,6 +68,14 @@ export class BackgroundProcess {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), stopTimeoutMs);
     await exited;
     clearTimeout(timer);
+  }
+
+  /** SIGKILL: nothing of its own is done any more. Resolves when it has ended. */
+  async kill(): Promise<void> {
+    if (this.#ended) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exited;
   }
 }
 

@@ -1,20 +1,15 @@
-// The one client of the benchmark: publishes a volume at a fresh target and unpublishes it, again and again,
-// against whichever CSI node server listens on the socket. Prints the figures as JSON.
+// The one client of the benchmark: makes the calls that are asked for, again and again, against whichever CSI node
+// server listens on the socket. Prints the figures as JSON.
 package main
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"log"
-	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"famfs.io/famfs-csi/bench/internal/measure"
 	"github.com/container-storage-interface/spec/lib/go/csi"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 )
@@ -33,17 +28,25 @@ func (a attributes) Set(text string) error {
 	return nil
 }
 
-type sequence struct {
-	node    csi.NodeClient
-	targets string
-	volume  attributes
+// amounts is how much of it is done.
+type amounts struct {
+	inFlight, warmUp, cycles int
 }
+
+const whatToDo = `what to do:
+cycle         publish at a fresh target and unpublish
+ready         the same, and map the file "data" in between: the first half ends when its first byte is read
+capabilities  NodeGetCapabilities, which has one constant answer and touches nothing
+burst         publish all cycles at once, then unpublish them
+publish       publish as many as there are cycles and leave them
+unpublish     unpublish what "publish" has left`
 
 func main() {
 	volume := attributes{}
 	socket := flag.String("socket", "", "Unix socket of the server")
 	targets := flag.String("targets", "", "existing folder for the targets")
-	inFlight := flag.Int("in-flight", 1, "cycles that run at a time")
+	what := flag.String("do", "cycle", whatToDo)
+	inFlight := flag.Int("in-flight", 1, "calls that run at a time")
 	warmUp := flag.Int("warm-up", 10, "cycles before the measured ones")
 	cycles := flag.Int("cycles", 100, "measured cycles")
 	publishOnly := flag.String("publish", "", "publish at this target and end")
@@ -62,10 +65,7 @@ func main() {
 		}
 		return
 	}
-	if err := s.verify(); err != nil {
-		log.Fatal(err)
-	}
-	result, err := measure.Run(*inFlight, *warmUp, *cycles, s.cycle)
+	result, err := do(s, *what, amounts{*inFlight, *warmUp, *cycles})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -74,79 +74,38 @@ func main() {
 	}
 }
 
-// cycle publishes and unpublishes one volume; first is the time of the publish.
-func (s sequence) cycle(number int) (first time.Duration, err error) {
-	volumeID, target := s.names(number)
-	begun := time.Now()
-	if err := s.publish(volumeID, target); err != nil {
-		return 0, err
+func do(s sequence, what string, amount amounts) (measure.Result, error) {
+	work := map[string]measure.Cycle{
+		"cycle":        s.cycle,
+		"ready":        s.ready,
+		"capabilities": s.capabilities,
+		"publish":      s.publishAndLeave,
+		"unpublish":    s.unpublishLeft,
 	}
-	first = time.Since(begun)
-	return first, s.unpublish(volumeID, target)
+	switch what {
+	case "burst":
+		return burst(s, amount)
+	case "cycle", "ready":
+		if err := s.verify(); err != nil {
+			return measure.Result{}, err
+		}
+	}
+	cycle, found := work[what]
+	if !found {
+		return measure.Result{}, fmt.Errorf("cannot do %q; -help tells what there is", what)
+	}
+	return measure.Run(amount.inFlight, amount.warmUp, amount.cycles, cycle)
 }
 
-// verify makes sure, once and unmeasured, that the server does what is going to be measured: a mount that is
-// read-only and shows something, and nothing at all afterwards.
-func (s sequence) verify() error {
-	volumeID, target := s.names(-1)
-	if err := s.publish(volumeID, target); err != nil {
-		return err
+// burst publishes everything at once and measures that alone; what was published is gone afterwards.
+func burst(s sequence, amount amounts) (measure.Result, error) {
+	// The connection is made and warm before many calls fall upon it.
+	if err := s.verify(); err != nil {
+		return measure.Result{}, err
 	}
-	var facts unix.Statfs_t
-	if err := unix.Statfs(target, &facts); err != nil {
-		return err
+	result, failure := measure.Run(amount.cycles, 0, amount.cycles, s.publishAndLeave)
+	if _, err := measure.Run(8, 0, amount.cycles, s.unpublishLeft); err != nil && failure == nil {
+		failure = err
 	}
-	entries, err := os.ReadDir(target)
-	if err != nil {
-		return err
-	}
-	if facts.Flags&unix.ST_RDONLY == 0 || len(entries) == 0 {
-		return fmt.Errorf("%s is not a read-only mount of a directory with files", target)
-	}
-	if err := s.unpublish(volumeID, target); err != nil {
-		return err
-	}
-	if _, err := os.Lstat(target); !os.IsNotExist(err) {
-		return fmt.Errorf("%s is still there after it was unpublished (%v)", target, err)
-	}
-	return nil
-}
-
-// once publishes or unpublishes a single target, for benchmarks that look at what is published.
-func (s sequence) once(publish, unpublish string) error {
-	if publish != "" {
-		return s.publish("bench-"+filepath.Base(publish), publish)
-	}
-	return s.unpublish("bench-"+filepath.Base(unpublish), unpublish)
-}
-
-// names are fresh for every cycle of every process, as pods are to a node.
-func (s sequence) names(number int) (volumeID, target string) {
-	volumeID = fmt.Sprintf("bench-%d-%d", os.Getpid(), number+1)
-	return volumeID, filepath.Join(s.targets, volumeID)
-}
-
-func (s sequence) publish(volumeID, target string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	_, err := s.node.NodePublishVolume(ctx, &csi.NodePublishVolumeRequest{
-		VolumeId:   volumeID,
-		TargetPath: target,
-		Readonly:   true,
-		VolumeCapability: &csi.VolumeCapability{
-			AccessType: &csi.VolumeCapability_Mount{Mount: &csi.VolumeCapability_MountVolume{}},
-			AccessMode: &csi.VolumeCapability_AccessMode{
-				Mode: csi.VolumeCapability_AccessMode_MULTI_NODE_READER_ONLY,
-			},
-		},
-		VolumeContext: s.volume,
-	})
-	return err
-}
-
-func (s sequence) unpublish(volumeID, target string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	_, err := s.node.NodeUnpublishVolume(ctx, &csi.NodeUnpublishVolumeRequest{VolumeId: volumeID, TargetPath: target})
-	return err
+	return result, failure
 }

@@ -24,6 +24,7 @@ const goal = { kind: 'near', value: 1, tolerance: 0.03 } as const;
 export const mapping: Figure = {
   name: 'mapping',
   summary: 'reading a mapped file by its published path, against its path in the pool',
+  settings: ['simulated', 'self-check', 'hardware'],
   async measure(bench) {
     const target = path.join(bench.places.kubeletDir, 'mapping', 'mount');
     mkdirSync(path.dirname(target), { recursive: true });

@@ -2,57 +2,38 @@
 // with the same client and the same calls, and against the bare system calls.
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { buildGoProgram } from '../../tools/go-program.ts';
 import type { Bench, Figure } from '../figure.ts';
+import { type Load, runClient, runRawMounts } from '../go-client.ts';
 import { interleave } from '../interleave.ts';
 import { fromRounds, type Measurement } from '../measurement.ts';
-import { runMeasuring } from '../run-measuring.ts';
-import type { Subject } from '../subject.ts';
-
-/** What client and raw-mounts print (bench/internal/measure). */
-interface CycleResult {
-  readonly perSecond: number;
-  readonly cycleP50Ms: number;
-  readonly cycleP99Ms: number;
-  readonly firstP50Ms: number;
-  readonly firstP99Ms: number;
-}
+import { warmUpServers } from '../warm-up.ts';
 
 const timesThePeer = 5;
 
 export const publishCycle: Figure = {
   name: 'publish-cycle',
   summary: 'publish and unpublish, against the reference peer and against bare system calls',
+  settings: ['simulated', 'self-check', 'hardware'],
   async measure(bench) {
     const measurements: Measurement[] = [];
-    await warmUp(bench);
+    await warmUpServers(bench);
     for (const inFlight of [1, 8]) measurements.push(...(await measureAt(bench, inFlight)));
     return measurements;
   },
 };
 
-/** A node plugin lives for weeks; what is measured is not its first seconds. Both servers do the same. */
-async function warmUp(bench: Bench): Promise<void> {
-  const cycles = bench.effort.serverWarmUpCycles;
-  if (cycles === 0) return;
-  bench.progress(`publish cycle: ${cycles} cycles of either server to warm up`);
-  const targets = path.join(bench.places.kubeletDir, 'warm-up');
-  mkdirSync(targets, { recursive: true });
-  const load = ['-targets', targets, ...loadFlags(bench, 8, cycles)];
-  for (const subject of [bench.driver, bench.peer]) await runClient(subject, load);
-}
-
 async function measureAt(bench: Bench, inFlight: number): Promise<readonly Measurement[]> {
   const targets = path.join(bench.places.kubeletDir, `pods-${inFlight}`);
   mkdirSync(targets, { recursive: true });
-  const load = ['-targets', targets, ...loadFlags(bench, inFlight, bench.effort.cycles)];
+  const { rounds: count, cycles, warmUpCycles: warmUp } = bench.effort;
+  const load: Load = { inFlight, warmUp, cycles };
   // So quick that as many cycles as the servers get would be over before anything evens out.
-  const rawLoad = ['-targets', targets, ...loadFlags(bench, inFlight, bench.effort.cycles * 20)];
-  bench.progress(`publish cycle, ${inFlight} in flight: ${bench.effort.rounds} rounds`);
-  const rounds = await interleave(bench.effort.rounds, {
-    driver: () => runClient(bench.driver, load),
-    peer: () => runClient(bench.peer, load),
-    raw: () => runRaw(bench.source, rawLoad),
+  const rawLoad: Load = { ...load, cycles: cycles * 20 };
+  bench.progress(`publish cycle, ${inFlight} in flight: ${count} rounds`);
+  const rounds = await interleave(count, {
+    driver: () => runClient(bench.driver, 'cycle', targets, load),
+    peer: () => runClient(bench.peer, 'cycle', targets, load),
+    raw: () => runRawMounts(bench.source, targets, rawLoad),
   });
   const at = `${inFlight} in flight`;
   const names = { driver: bench.driver.name, peer: bench.peer.name, raw: 'system calls' };
@@ -90,26 +71,4 @@ async function measureAt(bench: Bench, inFlight: number): Promise<readonly Measu
       ),
     ]),
   ];
-}
-
-function loadFlags({ effort }: Bench, inFlight: number, cycles: number): readonly string[] {
-  return ['-in-flight', `${inFlight}`, '-warm-up', `${effort.warmUpCycles}`, '-cycles', `${cycles}`];
-}
-
-function runClient({ socket, volumeContext }: Subject, load: readonly string[]): Promise<CycleResult> {
-  const context = Object.entries(volumeContext).flatMap(([key, value]) => ['-context', `${key}=${value}`]);
-  const client = buildGoProgram({ module: 'bench', package: 'client' });
-  return runMeasuring(client, ['-socket', socket, ...context, ...load], isCycleResult);
-}
-
-function runRaw(source: string, load: readonly string[]): Promise<CycleResult> {
-  const program = buildGoProgram({ module: 'bench', package: 'raw-mounts' });
-  return runMeasuring(program, ['-source', source, ...load], isCycleResult);
-}
-
-function isCycleResult(value: unknown): value is CycleResult {
-  if (typeof value !== 'object' || value === null) return false;
-  const fields = ['perSecond', 'cycleP50Ms', 'cycleP99Ms', 'firstP50Ms', 'firstP99Ms'] as const;
-  const numbers: Partial<Record<string, unknown>> = value;
-  return fields.every((field) => Number.isFinite(numbers[field]));
 }

@@ -83,6 +83,23 @@ func (n *nodeServer) NodeUnpublishVolume(_ context.Context, request *csi.NodeUnp
 	return &csi.NodeUnpublishVolumeResponse{}, nil
 }
 
+// NodeGetCapabilities names what the driver names, so that both write the same answer.
+func (n *nodeServer) NodeGetCapabilities(context.Context, *csi.NodeGetCapabilitiesRequest) (*csi.NodeGetCapabilitiesResponse, error) {
+	answer := &csi.NodeGetCapabilitiesResponse{}
+	for _, capability := range []csi.NodeServiceCapability_RPC_Type{
+		csi.NodeServiceCapability_RPC_GET_VOLUME_STATS,
+		csi.NodeServiceCapability_RPC_SINGLE_NODE_MULTI_WRITER,
+		csi.NodeServiceCapability_RPC_GET_VOLUME_HEALTH,
+		csi.NodeServiceCapability_RPC_GET_STORAGE_HEALTH,
+	} {
+		rpc := &csi.NodeServiceCapability_RPC{Type: capability}
+		answer.Capabilities = append(answer.Capabilities, &csi.NodeServiceCapability{
+			Type: &csi.NodeServiceCapability_Rpc{Rpc: rpc},
+		})
+	}
+	return answer, nil
+}
+
 func main() {
 	socket := flag.String("socket", "", "Unix socket to serve on")
 	flag.Parse()
