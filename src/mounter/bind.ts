@@ -247,6 +247,13 @@ function attachTree(
   if (!order.writable) return mountId;
   const boundFd = openTarget(target);
   try {
+    // A writable bind belongs on ours, and on nothing that has come to stand in its place or on top of it.
+    if (mountIdOf(boundFd).mountId !== mountId) {
+      throw new DriverError(
+        'operation-pending',
+        `Somebody has mounted over the target ${order.target}, or unmounted it, while its files were being bound; try again.`,
+      );
+    }
     for (const file of writableFiles) attachWritableFile(sourceFd, boundFd, file, attributes);
   } finally {
     closeSync(boundFd);

@@ -7,6 +7,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmdirSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -228,6 +230,21 @@ describe('binding a path of a pool', { skip }, () => {
     await assert.rejects(unbind(path.join(pod, 'above/mount')), { reason: 'target-unusable' });
     assert.deepEqual(await unbind(path.join(pod, 'leaf')), { wasBound: false });
     assert.ok(existsSync(path.join(pod, 'leaf')), 'what is not ours is left alone');
+  });
+
+  it('does not take a bind for gone whose directory was moved away', async () => {
+    const target = newTarget();
+    const { mountId } = await bind(target);
+    const volume = path.dirname(target);
+    renameSync(volume, `${volume}.moved`);
+    await assert.rejects(unbind(target), { reason: 'target-busy', message: /pv\.moved\/mount/ });
+    mkdirSync(volume);
+    await assert.rejects(unbind(target), { reason: 'target-busy' });
+    rmdirSync(volume);
+    renameSync(`${volume}.moved`, volume);
+    assert.equal((await bind(target)).mountId, mountId);
+    assert.deepEqual(await unbind(target), { wasBound: true });
+    assert.deepEqual(await unbind(target), { wasBound: false });
   });
 
   it('publishes nowhere but below the configured folders', async () => {
