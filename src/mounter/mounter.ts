@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import { requirePoolPath } from '../famfs/command-values.ts';
+import { statmount } from '../linux/mount-id.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BindRecords } from './bind-record.ts';
 import type { BindRegistry, KnownBind } from './bind-registry.ts';
@@ -126,13 +127,17 @@ export class Mounter {
     });
   }
 
-  /** Takes a target away. @throws DriverError as `unbindTarget` */
+  /**
+   * Takes a target away.
+   * @throws DriverError as `unbindTarget`, and `target-busy` when a bind that was made for the target lives on elsewhere
+   */
   async unbind({ target, volumeId }: { target: string; volumeId: string }): Promise<boolean> {
     return this.#busy.run([`target ${target}`], async () => {
       const { registry, records, changes, settings } = this.#parts;
       const { wasBound, mountIds } = unbindTarget(target, volumeId, settings.kubeletDirs, records);
       registry.forget(mountIds);
       if (wasBound) changes.raise();
+      refuseStray(registry.atTarget(target));
       return wasBound;
     });
   }
@@ -242,6 +247,19 @@ export class Mounter {
       await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+/**
+ * A bind whose directory was moved away, or replaced by something else, is not to be found by its path: without this the
+ * caller would take it for gone, and nobody would ever unmount it.
+ */
+function refuseStray([stray]: readonly KnownBind[]): void {
+  if (stray === undefined) return;
+  const where = statmount(stray.mountId)?.mountPoint ?? 'a place out of sight';
+  throw new DriverError(
+    'target-busy',
+    `Nothing is left at the target ${stray.target}, but the mount that was made for it lives on at ${where}: a directory above it has been moved or replaced. Put it back, or unmount that place; the next try sees it.`,
+  );
 }
 
 function asProblem(error: unknown): Problem {
