@@ -28,6 +28,12 @@ export type Setting = 'simulated' | 'self-check' | 'hardware';
 /** What a machine may lack. */
 export type Need = 'go' | 'root';
 
+/** A driver that a figure has for itself, and what publishes the directory of its pool that holds a small file `data`. */
+export interface OwnDriver {
+  readonly driver: Driver;
+  readonly volumeContext: Readonly<Record<string, string>>;
+}
+
 export interface Bench {
   readonly setting: Setting;
   readonly places: Places;
@@ -43,7 +49,7 @@ export interface Bench {
   /** The driver as it is shipped, to be started by figures that look at its processes. */
   readonly programs: Programs;
   /** Starts another driver on a simulated node of its own, in a new folder of that name. The caller stops it. */
-  readonly startOwnDriver: (name: string) => Promise<Driver>;
+  readonly startOwnDriver: (name: string) => Promise<OwnDriver>;
   /** Tells a person what is going on. */
   readonly progress: (text: string) => void;
 }

@@ -1,6 +1,23 @@
 // Every benchmark there is, in the order of the report.
 import type { Figure } from './figure.ts';
+import { burst } from './figures/burst.ts';
 import { mapping } from './figures/mapping.ts';
+import { memory } from './figures/memory.ts';
+import { publishBesideMounts } from './figures/publish-beside-mounts.ts';
 import { publishCycle } from './figures/publish-cycle.ts';
+import { rpc } from './figures/rpc.ts';
+import { sharedMemory } from './figures/shared-memory.ts';
+import { start } from './figures/start.ts';
+import { timeToReady } from './figures/time-to-ready.ts';
 
-export const figures: readonly Figure[] = [publishCycle, mapping];
+export const figures: readonly Figure[] = [
+  timeToReady,
+  sharedMemory,
+  mapping,
+  publishCycle,
+  publishBesideMounts,
+  burst,
+  rpc,
+  start,
+  memory,
+];

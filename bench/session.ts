@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { goVersion } from '../tools/go-program.ts';
 import { Driver } from './driver.ts';
-import type { Bench } from './figure.ts';
+import type { Bench, OwnDriver } from './figure.ts';
 import type { ExistingPool, Options } from './options.ts';
 import { PoolData } from './pool-data.ts';
 import { buildPrograms, type Programs } from './programs.ts';
@@ -23,6 +23,10 @@ export interface Session {
 
 /** What both servers publish when a figure asks for nothing else. */
 const dataBytes = 64 * 2 ** 20;
+const ownDataBytes = 2 ** 20;
+
+/** Where mounters keep their locks unless they are told otherwise. */
+const hostLockDir = '/run/famfs/locks';
 
 /** A server to be measured, and the data it publishes. */
 interface Measured {
@@ -83,24 +87,13 @@ async function startOurs(
 ): Promise<Measured> {
   const folder = path.join(places.folder, 'driver');
   const simulated = existing === undefined ? createSimulatedNode(path.join(folder, 'simulated')) : undefined;
-  const mounterFlags: Record<string, string> = {
-    'lock-dir': '/run/famfs/locks',
-    ...(simulated?.mounterFlags ?? existing?.mounterFlags),
-  };
+  const mounterFlags = { 'lock-dir': hostLockDir, ...(simulated?.mounterFlags ?? existing?.mounterFlags) };
   const driver = await Driver.start({
     ...{ programs, folder, kubeletDir: places.kubeletDir, mounterFlags },
     ...(existing === undefined ? {} : { pool: existing.uuid }),
   });
   try {
-    const poolData = new PoolData({
-      pool: driver.pool,
-      poolPath: driver.poolPath,
-      base: existing?.base ?? 'bench',
-      famfs: path.join(mounterFlags['famfs-bin-dir'] ?? '', 'famfs'),
-      lockDir: mounterFlags['lock-dir'] ?? '',
-      mayCreate: existing?.mayCreate ?? true,
-      ...(simulated === undefined ? {} : { deviceFolder: simulated.deviceFolder }),
-    });
+    const poolData = dataOf(driver, mounterFlags, simulated?.deviceFolder, existing);
     const { absolute, volumeContext } = await poolData.directory('published', dataBytes);
     const subject: Subject = {
       ...{ name: 'famfs-csi', socket: driver.socket, volumeContext },
@@ -114,9 +107,37 @@ async function startOurs(
   }
 }
 
-function startOnOwnNode(folder: string, programs: Programs): Promise<Driver> {
-  const { mounterFlags } = createSimulatedNode(path.join(folder, 'simulated'));
-  return Driver.start({ programs, folder, kubeletDir: path.join(folder, 'kubelet'), mounterFlags });
+/** The data of a driver's pool; what may be done to it is another matter where the pool was there before. */
+function dataOf(
+  driver: Driver,
+  mounterFlags: Readonly<Record<string, string>>,
+  deviceFolder: string | undefined,
+  existing?: ExistingPool,
+): PoolData {
+  return new PoolData({
+    pool: driver.pool,
+    poolPath: driver.poolPath,
+    base: existing?.base ?? 'bench',
+    famfs: path.join(mounterFlags['famfs-bin-dir'] ?? '', 'famfs'),
+    lockDir: mounterFlags['lock-dir'] ?? hostLockDir,
+    mayCreate: existing?.mayCreate ?? true,
+    ...(deviceFolder === undefined ? {} : { deviceFolder }),
+  });
+}
+
+async function startOnOwnNode(folder: string, programs: Programs): Promise<OwnDriver> {
+  const { mounterFlags, deviceFolder } = createSimulatedNode(path.join(folder, 'simulated'));
+  const driver = await Driver.start({
+    ...{ programs, folder, mounterFlags },
+    kubeletDir: path.join(folder, 'kubelet'),
+  });
+  try {
+    const data = await dataOf(driver, mounterFlags, deviceFolder).directory('published', ownDataBytes);
+    return { driver, volumeContext: data.volumeContext };
+  } catch (error) {
+    await driver.stop();
+    throw error;
+  }
 }
 
 function present<T>(value: T | undefined, otherwise: string): T {

@@ -121,10 +121,10 @@ func (s sequence) names(number int) (volumeID, target string) {
 	return volumeID, filepath.Join(s.targets, volumeID)
 }
 
-// lasting are names that another process of this client finds again.
+// lasting are names that another process of this client finds again, and whoever looks into the targets.
 func (s sequence) lasting(number int) (volumeID, target string) {
-	volumeID = fmt.Sprintf("bench-lasting-%d", number)
-	return volumeID, filepath.Join(s.targets, volumeID)
+	name := fmt.Sprintf("lasting-%d", number)
+	return fmt.Sprintf("bench-%s-%s", filepath.Base(s.targets), name), filepath.Join(s.targets, name)
 }
 
 func (s sequence) publish(volumeID, target string) error {

@@ -1,0 +1,59 @@
+// What a call costs that does nothing: NodeGetCapabilities, whose answer is the same bytes from driver and peer. It is
+// the price of gRPC in Node.js against gRPC in Go.
+import type { Bench, Figure } from '../figure.ts';
+import { runClient } from '../go-client.ts';
+import { interleave } from '../interleave.ts';
+import { fromRounds, type Measurement } from '../measurement.ts';
+import { targetsFolder } from '../targets.ts';
+
+const timesThePeer = 0.5;
+
+export const rpc: Figure = {
+  name: 'rpc',
+  summary: 'a call that does nothing, against the reference peer',
+  settings: ['simulated', 'self-check'],
+  async measure(bench) {
+    const measurements: Measurement[] = [];
+    for (const inFlight of [1, 8, 32]) measurements.push(...(await measureAt(bench, inFlight)));
+    return measurements;
+  },
+};
+
+async function measureAt(bench: Bench, inFlight: number): Promise<readonly Measurement[]> {
+  const { rounds: count, isQuick } = bench.effort;
+  const load = { inFlight, ...(isQuick ? { cycles: 200, warmUp: 50 } : { cycles: 4000, warmUp: 1000 }) };
+  const targets = targetsFolder(bench.places.kubeletDir, 'none');
+  bench.progress(`calls that do nothing, ${inFlight} in flight: ${count} rounds`);
+  const rounds = await interleave(count, {
+    driver: () => runClient(bench.driver, 'capabilities', targets, load),
+    peer: () => runClient(bench.peer, 'capabilities', targets, load),
+  });
+  const at = `${inFlight} in flight`;
+  const names = { driver: bench.driver.name, peer: bench.peer.name };
+  return [
+    fromRounds(
+      {
+        name: `rpc-against-peer-${inFlight}`,
+        title: `A call that does nothing, ${at}: calls a second, times the Go peer's`,
+        unit: '×',
+        goal: { kind: 'at-least', value: timesThePeer },
+      },
+      rounds.map(({ driver, peer }) => driver.perSecond / peer.perSecond),
+    ),
+    ...(['driver', 'peer'] as const).flatMap((who) => [
+      fromRounds(
+        {
+          name: `rpc-calls-a-second-${who}-${inFlight}`,
+          title: `  ${names[who]}, ${at}`,
+          unit: '1/s',
+          curve: { of: names[who], at },
+        },
+        rounds.map((round) => round[who].perSecond),
+      ),
+      fromRounds(
+        { name: `rpc-p99-${who}-${inFlight}`, title: `  ${names[who]}, ${at}: p99`, unit: 'ms' },
+        rounds.map((round) => round[who].cycleP99Ms),
+      ),
+    ]),
+  ];
+}
