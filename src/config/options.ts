@@ -2,6 +2,7 @@
 // particular option: those stand in config.ts.
 import { parseArgs } from 'node:util';
 import { didYouMean } from '../errors/closest-name.ts';
+import { printable } from '../errors/printable.ts';
 import { DriverError } from '../errors.ts';
 
 /** One option: `--flag VALUE`, or FAMFS_CSI_FLAG in the environment. */
@@ -151,7 +152,7 @@ export function readConfig<O extends OptionTable>(
   }
   if (mistakes.length > 0) {
     const count = mistakes.length === 1 ? 'a mistake' : `${mistakes.length} mistakes`;
-    const lines = mistakes.map((mistake) => `  ${mistake}`);
+    const lines = mistakes.map((mistake) => `  ${printable(mistake)}`);
     throw new DriverError(
       'config-invalid',
       [`the configuration of famfs-csi ${role.name} holds ${count}:`, ...lines].join('\n'),

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { directory, file, MemoryPool, unit } from '../../test/memory-pool.ts';
+import { printable } from '../errors/printable.ts';
 import type { LogEntry } from './log-entry.ts';
 import { PoolLog } from './pool-log.ts';
-import { type PageOptions, poolPage, printable, shortSize, sizeText } from './pool-report.ts';
+import { type PageOptions, poolPage, shortSize, sizeText } from './pool-report.ts';
 
 const options: PageOptions = {
   where: '/pool',

@@ -1,5 +1,6 @@
 // What `famfs-csi inspect` shows of a pool: a page for a person, or JSON for a program. Pure: given a PoolLog that was
 // refreshed, it makes text. Must not read anything.
+import { printable } from '../errors/printable.ts';
 import type { FileEntry, LogEntry } from './log-entry.ts';
 import type { LogSourceKind } from './log-source.ts';
 import type { PoolLog } from './pool-log.ts';
@@ -210,16 +211,6 @@ export function shortSize(bytes: bigint): string {
   }
   const digits = Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0;
   return `${value.toFixed(digits)} ${unit}`;
-}
-
-/**
- * Text of a log or a superblock, made safe for a terminal: control characters, invisible and direction-changing ones,
- * which could make a name look like another, appear as \u{…}.
- */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Cs}]/gu, (character) => {
-    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-  });
 }
 
 function shortened(text: string, width: number): string {

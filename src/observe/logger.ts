@@ -1,8 +1,12 @@
 // The log of a process: constant messages with data in fields, as JSON or as text, always on stderr. Knows
 // nothing of what it logs, except that errors and bigints have to survive the trip.
 import winston from 'winston';
+import { printableJson, printableLines } from '../errors/printable.ts';
 import { type LogFormat, type LogLevel, logLevels } from './log-levels.ts';
 import { serialiseError } from './serialise-error.ts';
+
+/** The `MESSAGE` of winston's own package triple-beam. */
+const winstonMessage = Symbol.for('message');
 
 export type LogFields = Readonly<Record<string, unknown>>;
 
@@ -36,11 +40,14 @@ export interface LoggerOptions {
 /** Makes the logger of a process. */
 export function createLogger(options: LoggerOptions): ProcessLogger {
   const { combine, timestamp, json, printf } = winston.format;
-  const last = options.format === 'json' ? json({ replacer: jsonValue }) : printf(textLine);
+  const lines =
+    options.format === 'json'
+      ? [json({ replacer: jsonValue }), shown(printableJson)]
+      : [printf(textLine), shown(printableLines)];
   const sink = winston.createLogger({
     level: options.level,
     levels: winston.config.npm.levels,
-    format: combine(timestamp(), last),
+    format: combine(timestamp(), ...lines),
     transports: [
       options.stream === undefined
         ? new winston.transports.Console({ stderrLevels: [...logLevels] })
@@ -68,6 +75,15 @@ export const silentLogger: Logger = {
   child: () => silentLogger,
   enabled: () => false,
 };
+
+/** What winston writes is under a symbol; it may hold names from outside, and people read it on terminals. */
+function shown(made: (line: string) => string): winston.Logform.Format {
+  return winston.format((info) => {
+    const line = info[winstonMessage];
+    if (typeof line === 'string') info[winstonMessage] = made(line);
+    return info;
+  })();
+}
 
 function boundLogger(sink: winston.Logger, bound: LogFields): Logger {
   const rank = winston.config.npm.levels;

@@ -74,6 +74,17 @@ describe('the log', () => {
     assert.ok(rest.every((line) => line.startsWith('    ')));
   });
 
+  it('shows nothing invisible, and as JSON still means the same', async () => {
+    const name = 'x\u202ey\u009b2J\u200b\u{e0041}名';
+    for (const format of ['json', 'text'] as const) {
+      const { log, text } = loggerInto(format);
+      log.info('call finished', { name, [name]: 1 });
+      await delivered();
+      assert.doesNotMatch(text().trimEnd(), /\p{C}/u);
+      if (format === 'json') assert.equal(JSON.parse(text()).name, name);
+    }
+  });
+
   it('changes its level at run time, children included, also by signal', async () => {
     const { log, text } = loggerInto();
     const child = log.child({});

@@ -1,10 +1,11 @@
 // The command `famfs-csi inspect PATH`: shows a pool to a person, or as JSON to a program. Only opens, asks and prints;
 // what is shown is decided in famfs/pool-report.ts.
 import { parseArgs } from 'node:util';
+import { printable, printableJson, printableLines } from '../errors/printable.ts';
 import { DriverError } from '../errors.ts';
 import { openLogSource } from '../famfs/log-source.ts';
 import { PoolLog } from '../famfs/pool-log.ts';
-import { poolPage, poolReport, printable, type RefusalReport } from '../famfs/pool-report.ts';
+import { poolPage, poolReport, type RefusalReport } from '../famfs/pool-report.ts';
 import { type Refusal, refusalOf } from '../famfs/refusal.ts';
 import type { Superblock } from '../famfs/superblock.ts';
 import { readSystemUuid, roleOf, systemUuidPath } from '../famfs/system-uuid.ts';
@@ -55,7 +56,7 @@ export async function runInspect(argv: string[], io: CommandOutput): Promise<num
   try {
     call = parseCall(argv);
   } catch (error) {
-    io.stderr.write(`famfs-csi inspect: ${messageOf(error)}\n\n${usage}`);
+    io.stderr.write(`famfs-csi inspect: ${printableLines(messageOf(error))}\n\n${usage}`);
     return 2;
   }
   if (call.help) {
@@ -67,7 +68,8 @@ export async function runInspect(argv: string[], io: CommandOutput): Promise<num
     return 0;
   } catch (error) {
     const refusal = refusalFor(error);
-    if (call.json) io.stdout.write(`${JSON.stringify({ error: refusal } satisfies RefusalReport)}\n`);
+    if (call.json)
+      io.stdout.write(`${printableJson(JSON.stringify({ error: refusal } satisfies RefusalReport))}\n`);
     else io.stderr.write(`famfs-csi inspect: ${sentenceFor(error, call.path, refusal)}\n`);
     return 1;
   }
@@ -106,7 +108,7 @@ async function inspect(call: InspectCall, stdout: OutputStream): Promise<string>
   } finally {
     log.close();
   }
-  if (call.json) return `${JSON.stringify(poolReport(log))}\n`;
+  if (call.json) return `${printableJson(JSON.stringify(poolReport(log)))}\n`;
   return poolPage(log, {
     where: call.path,
     kind: source.kind,

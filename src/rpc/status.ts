@@ -1,10 +1,11 @@
 // Which gRPC status a reason becomes, and the way back. The compiler holds the table complete; docs/errors.md
 // repeats it for people and a test compares the two.
+import { printable } from '../errors/printable.ts';
 import { DriverError, isReason, type Reason } from '../errors.ts';
 import { nameOfStatusCode, type StatusCode, statusCode as status } from './status-code.ts';
 
 /** More than a person reads, and what fits in an HTTP/2 header (8 KiB at some peers) after percent-encoding. */
-const maximumMessageChars = 2000;
+const maximumMessageBytes = 2000;
 
 /** The codes follow the error tables of CSI 1.13 (spec.md, "Error Scheme" and each call's own table). */
 export const statusOfReason = {
@@ -70,10 +71,13 @@ export function statusNameOf(reason: Reason): string {
   return nameOfStatusCode(statusOfReason[reason]);
 }
 
-/** The message of an error as it is sent to a caller. */
+/** The message of an error as it is sent to a caller, who will show it to people: what cannot be seen is escaped. */
 export function messageOf(error: DriverError): string {
-  const { message } = error;
-  return message.length > maximumMessageChars ? message.slice(0, maximumMessageChars) : message;
+  const message = printable(error.message.slice(0, maximumMessageBytes));
+  const bytes = Buffer.from(message);
+  if (bytes.length <= maximumMessageBytes) return message;
+  // A character that was cut in two ends as U+FFFD.
+  return bytes.toString('utf8', 0, maximumMessageBytes).replace(/\ufffd$/, '');
 }
 
 /** Reasons a client can tell from the code alone, when the server named none that it knows. */
