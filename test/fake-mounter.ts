@@ -7,7 +7,8 @@ import root from '../src/mounter/generated/mounter.js';
 import { silentLogger } from '../src/observe/logger.ts';
 import { type Encodable, enumType, serviceType } from '../src/rpc/codec.ts';
 import { FrameServer } from '../src/rpc/frame-server.ts';
-import { type Handlers, unimplemented } from '../src/rpc/server.ts';
+import type { Handlers } from '../src/rpc/server.ts';
+import { unofferedMounter } from './unoffered-mounter.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 type StateUpdate = Encodable<famfs.mounter.v1.NodeState>;
@@ -81,6 +82,7 @@ export class FakeMounter {
   #handlers(): Handlers<Mounter> {
     const model = this;
     return {
+      ...unofferedMounter,
       getState: async () => this.#state,
       watchState: async function* (_request, { signal }) {
         for (let sent: StateUpdate | undefined; !signal.aborted; ) {
@@ -101,7 +103,6 @@ export class FakeMounter {
       stat: (request, { signal }) => this.#verb('stat', signal, () => this.#stat(request)),
       checkHealth: (_request, { signal }) =>
         this.#verb('checkHealth', signal, () => ({ problems: this.problems })),
-      inspectMapping: unimplemented('the fake maps nothing'),
     };
   }
 

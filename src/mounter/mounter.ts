@@ -3,17 +3,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import { requirePoolPath } from '../famfs/command-values.ts';
+import type { FamfsCommands } from '../famfs/famfs-commands.ts';
 import { statmount } from '../linux/mount-id.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BindRecords } from './bind-record.ts';
 import type { BindRegistry, KnownBind } from './bind-registry.ts';
 import type { ChangeSignal } from './change-signal.ts';
+import { type FilesOrder, type FilesProgress, makeFiles } from './file-making.ts';
+import { type ZeroOrder, type ZeroProgress, zeroFiles } from './file-zeroing.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import type { MounterSettings } from './mounter-settings.ts';
 import type { Pool } from './pool.ts';
 import type { PoolFinder } from './pool-finder.ts';
 import type { NodeState, Problem } from './pool-state.ts';
 import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
+import type { PoolWorker } from './pool-worker.ts';
 import { unbindTarget } from './unbind.ts';
 
 const closePatienceMs = 5_000;
@@ -40,6 +44,9 @@ export interface MounterParts {
   readonly registry: BindRegistry;
   readonly records: BindRecords;
   readonly changes: ChangeSignal;
+  readonly commands: FamfsCommands;
+  /** A worker for a pool's bytes, beside the one that answers calls; who starts it closes it. */
+  readonly startBulkWorker: (poolUuid: string) => PoolWorker;
   readonly log: Logger;
 }
 
@@ -188,6 +195,23 @@ export class Mounter {
   inspectMapping(poolUuid: string, path: string, signal: AbortSignal): Promise<MappingEvidence> {
     requirePoolPath(path);
     return this.#pool(poolUuid).inspectMapping(path, signal);
+  }
+
+  /** Makes files on the pool's master. @throws DriverError as `makeFiles` */
+  async *makeFiles(poolUuid: string, order: FilesOrder, signal: AbortSignal): AsyncGenerator<FilesProgress> {
+    yield* makeFiles(this.#pool(poolUuid), this.#parts.commands, order, signal);
+  }
+
+  /** Zeroes files on the pool's master. @throws DriverError as `zeroFiles` */
+  async *zeroFiles(poolUuid: string, order: ZeroOrder, signal: AbortSignal): AsyncGenerator<ZeroProgress> {
+    requirePoolPath(order.directory);
+    const pool = this.#pool(poolUuid);
+    const worker = this.#parts.startBulkWorker(poolUuid);
+    try {
+      yield* zeroFiles(pool, worker, this.#parts.commands, order, signal);
+    } finally {
+      worker.close();
+    }
   }
 
   #pool(uuid: string): Pool {

@@ -40,6 +40,22 @@ export interface MountPlace {
   readonly source: string;
 }
 
+/** An entry of the log, as far as whoever makes files compares it with what was wished. */
+export interface LoggedPath {
+  readonly type: 'file' | 'dir';
+  readonly sizeBytes: bigint;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A stretch of a file of the pool. */
+export interface FileRange {
+  readonly path: string;
+  readonly offsetBytes: bigint;
+  readonly lengthBytes: number;
+}
+
 export interface BindOrder {
   readonly path: string;
   readonly target: string;
@@ -60,6 +76,15 @@ export interface PoolVerbs {
   /** Whether the log header moved since the last refresh. Only under the pool's lock. */
   logMoved: { request: Record<string, never>; response: boolean };
   bind: { request: BindOrder; response: { readonly alreadyBound: boolean; readonly mountId: bigint } };
+  /** What the log, as it was last read, holds under these paths; undefined for one that it does not have. */
+  look: {
+    request: { readonly paths: readonly string[] };
+    response: readonly (LoggedPath | undefined)[];
+  };
+  /** Writes zeros over a range of a file, through the mount. */
+  zero: { request: FileRange; response: undefined };
+  /** Whether a range of a file reads as zeros, through the mount. */
+  isZero: { request: FileRange; response: boolean };
   contents: { request: { readonly path: string }; response: PathContents };
   /** Opens and checks every logged file at and below the path, as the mount shows them. */
   verify: { request: { readonly path: string }; response: undefined };

@@ -14,6 +14,7 @@ import { mountedLogSource } from './mounted-log-source.ts';
 import { mountFailure, mountPlaceAt, probeSuperblock, withPoolRoot } from './mounted-pool.ts';
 import { operationPolicyOf } from './operation-policy.ts';
 import {
+  type LoggedPath,
   type LogSummary,
   logUnreadMark,
   type PathContents,
@@ -21,6 +22,7 @@ import {
   type PoolVerbs,
 } from './pool-verbs.ts';
 import { answerOf, type WorkerAnswer } from './worker-answer.ts';
+import { isZeroRange, zeroRange } from './zeroing.ts';
 
 /** How many files are looked at between two signs of life; a first look at a file can take milliseconds (famfs reference 7). */
 const verifyBatch = 20;
@@ -83,6 +85,9 @@ class PoolWorkerState {
       probe: () => withPoolRoot(mountPath, (rootFd) => probeSuperblock(rootFd, expectedUuid)),
       refreshLog: () => this.#refresh(),
       logMoved: () => this.#hasMoved(),
+      look: ({ paths }) => paths.map((path) => loggedPath(this.#readLog().find(path))),
+      zero: (range) => zeroRange(mountPath, range),
+      isZero: (range) => isZeroRange(mountPath, range),
       contents: ({ path }) => this.#contents(path),
       verify: ({ path }) => this.#verify(path),
       bind: (order) => this.#bind(order),
@@ -212,6 +217,13 @@ class PoolWorkerState {
       : [];
     return bindPath({ poolUuid, mountPath, allowedRoots, records: this.#records }, order, files);
   }
+}
+
+function loggedPath(entry: LogEntry | undefined): LoggedPath | undefined {
+  if (entry === undefined) return undefined;
+  const { mode, uid, gid } = entry;
+  const isFile = entry.kind === 'file';
+  return { type: isFile ? 'file' : 'dir', sizeBytes: isFile ? entry.sizeBytes : 0n, mode, uid, gid };
 }
 
 function lstatOrFailure(path: string): Stats | undefined {

@@ -1,6 +1,6 @@
 // One pool on this node: mounted once, watched, replayed, and bound from. Holds the pool's phase and problem; what touches
 // the pool's mount happens in its worker process, what runs famfs commands goes through its queue.
-import { DriverError } from '../errors.ts';
+import { DriverError, type Reason } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BindRegistry } from './bind-registry.ts';
 import { abortable, type CommandQueue } from './command-queue.ts';
@@ -9,7 +9,7 @@ import type { PoolDevice } from './pool-device.ts';
 import { endsWithMount, isLogUnread, isMendedByReplay, isPoolFailure } from './pool-failure.ts';
 import type { MountedBy, PoolMounts } from './pool-mounts.ts';
 import type { Mode, PoolPhase, PoolState, Problem, Role } from './pool-state.ts';
-import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
+import type { BindOrder, LoggedPath, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 
 /** What a pool works with. */
@@ -152,6 +152,11 @@ export class Pool {
     return this.#observed(() => this.#follower.hold(work, signal));
   }
 
+  /** What the log, as it was last read, holds under some paths. */
+  look(paths: readonly string[]): Promise<readonly (LoggedPath | undefined)[]> {
+    return this.#observed(() => this.#parts.worker.request('look', { paths }));
+  }
+
   /** @throws DriverError `writes-refused` unless a writer here cannot stop the pool for everybody */
   async requireSafeWrites(signal: AbortSignal): Promise<void> {
     await this.#ready(signal);
@@ -289,7 +294,7 @@ export class Pool {
   #fail(error: unknown): void {
     const { reason, message } = DriverError.from(error);
     const isNews = this.#problem?.reason !== reason || this.#problem.message !== message;
-    this.#set(this.#mount === undefined ? 'found' : 'unhealthy', { reason, message });
+    this.#set(this.#phaseAfter(reason), { reason, message });
     if (isNews)
       this.#parts.log.warn('pool not usable', {
         pool: this.uuid,
@@ -297,6 +302,12 @@ export class Pool {
         reason,
         problem: message,
       });
+  }
+
+  /** A device that carries another file system is free for the pool of that one. */
+  #phaseAfter(reason: Reason): PoolPhase {
+    if (this.#mount !== undefined) return 'unhealthy';
+    return reason === 'pool-reformatted' ? 'lost' : 'found';
   }
 
   #recovered(): void {

@@ -64,6 +64,13 @@ export function mounterHandlers(mounter: Mounter): Handlers<MounterService> {
       );
       return { kind: kindNumbers[kind], pageSizeBytes: BigInt(pageSizeBytes), mappedBytes, evidence };
     },
+    makeFiles: async function* ({ poolUuid, ...order }, { signal }) {
+      for await (const { filesMade, logEntriesUsed } of mounter.makeFiles(poolUuid, order, signal))
+        yield { filesMade, logEntriesUsed: BigInt(logEntriesUsed) };
+    },
+    zeroFiles: async function* ({ poolUuid, ...order }, { signal }) {
+      yield* mounter.zeroFiles(poolUuid, order, signal);
+    },
   };
 }
 

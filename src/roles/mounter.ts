@@ -79,12 +79,13 @@ function buildMounter(config: MounterConfig, log: Logger): Mounter {
   const registry = new BindRegistry(records);
   const changes = new ChangeSignal();
   const workerOf = poolWorkers(settings);
+  const commands = famfsCommands(config, mode, location, log);
   const mounts = new PoolMounts({
     settings,
     mode,
     location,
     launcher,
-    commands: famfsCommands(config, mode, location, log),
+    commands,
     machineQueue: new CommandQueue(path.join(settings.lockDir, 'machine')),
     startWorker: workerOf,
     log,
@@ -113,7 +114,10 @@ function buildMounter(config: MounterConfig, log: Logger): Mounter {
     visibleBinDir: config.famfsLocation === 'image' ? config.famfsBinDir : undefined,
     systemUuidPath: settings.systemUuidPath,
   });
-  return new Mounter({ settings, facts, finder, registry, records, changes, log });
+  return new Mounter({
+    ...{ settings, facts, finder, registry, records, changes, commands, log },
+    startBulkWorker: (uuid) => workerOf(uuid, mounts.pathOf(uuid)),
+  });
 }
 
 function settingsOf(config: MounterConfig): MounterSettings {

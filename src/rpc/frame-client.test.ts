@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError, type Reason } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
@@ -17,12 +18,11 @@ import { serviceType } from './codec.ts';
 import { encodeEmpty, encodeError, FrameDecoder, frameKind } from './frame.ts';
 import { createFrameClient } from './frame-client.ts';
 import { FrameServer } from './frame-server.ts';
-import { type Handlers, unimplemented } from './server.ts';
+import type { Handlers } from './server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
 const empty = Buffer.alloc(0);
-const no = unimplemented('this test does not offer it');
 const limitBytes = 64 * 1024;
 
 let folder: string;
@@ -54,8 +54,7 @@ function connect(options: Partial<ClientOptions> = {}): RpcClient<Mounter> {
 async function serve(handlers: Partial<Handlers<Mounter>>, options = {}): Promise<void> {
   server = new FrameServer({ name: 'test', logger: silentLogger, ...options });
   server.addService(mounter, {
-    ...{ getState: no, bind: no, unbind: no, listBinds: no, stat: no, checkHealth: no, inspectMapping: no },
-    watchState: async function* () {},
+    ...unofferedMounter,
     ...handlers,
   });
   await server.listen(socketPath);

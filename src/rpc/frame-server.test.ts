@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError, type Reason } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
@@ -24,14 +25,13 @@ import {
 } from './frame.ts';
 import { createFrameClient } from './frame-client.ts';
 import { FrameServer } from './frame-server.ts';
-import { type Handlers, unimplemented } from './server.ts';
+import type { Handlers } from './server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
 const bindRequest = messageType(root, 'famfs.mounter.v1.BindRequest');
 const bindPath = encodePath('/famfs.mounter.v1.Mounter/Bind');
 const empty = Buffer.alloc(0);
-const no = unimplemented('this test does not offer it');
 const limitBytes = 64 * 1024;
 
 let folder: string;
@@ -63,8 +63,7 @@ function connect(options: Partial<ClientOptions> = {}): RpcClient<Mounter> {
 async function serve(handlers: Partial<Handlers<Mounter>>, options = {}): Promise<void> {
   server = new FrameServer({ name: 'test', logger: silentLogger, ...options });
   server.addService(mounter, {
-    ...{ getState: no, bind: no, unbind: no, listBinds: no, stat: no, checkHealth: no, inspectMapping: no },
-    watchState: async function* () {},
+    ...unofferedMounter,
     ...handlers,
   });
   await server.listen(socketPath);

@@ -7,16 +7,16 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { status } from '@grpc/grpc-js';
+import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { DriverError } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
 import root from '../mounter/generated/mounter.js';
 import { silentLogger } from '../observe/logger.ts';
 import { serviceType } from './codec.ts';
-import { RpcServer, unimplemented } from './server.ts';
+import { RpcServer } from './server.ts';
 import { statusCode } from './status-code.ts';
 
 const mounter = serviceType<famfs.mounter.v1.Mounter>(root, 'famfs.mounter.v1.Mounter');
-const no = unimplemented('this test does not offer it');
 
 let folder: string;
 let socketPath: string;
@@ -27,8 +27,7 @@ before(async () => {
   socketPath = path.join(folder, 's');
   server = new RpcServer({ name: 'test', logger: silentLogger });
   server.addService(mounter, {
-    ...{ getState: no, unbind: no, listBinds: no, checkHealth: no, inspectMapping: no },
-    watchState: async function* () {},
+    ...unofferedMounter,
     bind: async () => ({}),
     stat: () => Promise.reject(new DriverError('pool-dead', 'gone')),
   });

@@ -7,17 +7,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
 import root from '../mounter/generated/mounter.js';
 import { silentLogger } from '../observe/logger.ts';
 import { createClient, type RpcClient } from './client.ts';
 import { serviceType } from './codec.ts';
-import { RpcServer, unimplemented } from './server.ts';
+import { RpcServer } from './server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
-const no = unimplemented('not here');
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 let folder: string;
@@ -30,9 +30,9 @@ before(async () => {
   socketPath = path.join(folder, 's');
   server = new RpcServer({ name: 'test', logger: silentLogger, maximumMessageBytes: 64 * 1024 });
   server.addService(mounter, {
+    ...unofferedMounter,
     getState: async () => ({ revision: 1n }),
-    watchState: async function* () {},
-    ...{ bind: async () => ({}), unbind: no, listBinds: no, stat: no, checkHealth: no, inspectMapping: no },
+    bind: async () => ({}),
   });
   await server.listen(socketPath);
   client = createClient(mounter, socketPath, { name: 'test', unavailableReason: 'internal' });

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { DriverError, type Reason } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
 import root from '../mounter/generated/mounter.js';
@@ -11,21 +12,10 @@ import { createClient, type RpcClient } from './client.ts';
 import { serviceType } from './codec.ts';
 import { createFrameClient } from './frame-client.ts';
 import { FrameServer } from './frame-server.ts';
-import { type Handlers, RpcServer, unimplemented } from './server.ts';
+import { type Handlers, RpcServer } from './server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
-const no = unimplemented('this test does not offer it');
-const nothing: Handlers<Mounter> = {
-  getState: no,
-  watchState: async function* () {},
-  bind: no,
-  unbind: no,
-  listBinds: no,
-  stat: no,
-  checkHealth: no,
-  inspectMapping: no,
-};
 
 function reasonIs(reason: Reason, message?: RegExp) {
   return (error: unknown): boolean => {
@@ -79,7 +69,7 @@ for (const transport of transports) {
 
     async function serve(handlers: Partial<Handlers<Mounter>>): Promise<RpcServer | FrameServer> {
       server = new transport.Server({ name: 'test', logger: silentLogger });
-      server.addService(mounter, { ...nothing, ...handlers });
+      server.addService(mounter, { ...unofferedMounter, ...handlers });
       await server.listen(socketPath);
       return server;
     }

@@ -1,0 +1,166 @@
+// Makes the files of a slot on the pool's master: one famfs command for each, checked before and read back after (mounter's
+// rule 2). What is there already as wished stays, so a call that was cut off anywhere is simply made again.
+import { DriverError } from '../errors.ts';
+import { requirePoolPath } from '../famfs/command-values.ts';
+import type { FamfsCommands } from '../famfs/famfs-commands.ts';
+import type { HeldLog } from './log-follower.ts';
+import type { Pool } from './pool.ts';
+import type { LoggedPath, LogSummary } from './pool-verbs.ts';
+
+export interface NewFile {
+  /** one component */
+  readonly name: string;
+  readonly sizeBytes: bigint;
+}
+
+export interface FilesOrder {
+  readonly directory: string;
+  readonly files: readonly NewFile[];
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface FilesProgress {
+  readonly filesMade: number;
+  readonly logEntriesUsed: number;
+}
+
+const directoryMode = 0o755;
+/** More files than this in one order are refused before anything is made; the wire takes a message of 4 MiB. */
+const maximumFiles = 1000;
+
+/** What is to be at a path. */
+interface Wished extends LoggedPath {
+  readonly path: string;
+}
+
+/**
+ * Makes what is missing, in order: parents, the directory, the files. Room, log entries and path lengths are checked for
+ * all of it first, so that what cannot be finished is not begun.
+ * @throws DriverError `not-master`, `out-of-space`, `log-full`, `path-too-long`, `exists-differently`, `pool-busy`,
+ *   `log-refused`, what the pool's state says, or famfs's own failure when the file is not there afterwards
+ */
+export async function* makeFiles(
+  pool: Pool,
+  commands: FamfsCommands,
+  order: FilesOrder,
+  signal: AbortSignal,
+): AsyncGenerator<FilesProgress> {
+  const wished = wishedPaths(order);
+  const missing = await pool.asMaster(async (log) => {
+    const summary = await log.read();
+    const found = await pool.look(wished.map(({ path }) => path));
+    const rest = wished.filter((wish, index) => !isThere(wish, found[index]));
+    requireRoom(pool.uuid, rest, summary);
+    return rest;
+  }, signal);
+  let logEntriesUsed = 0;
+  for (const [index, wish] of missing.entries()) {
+    signal.throwIfAborted();
+    logEntriesUsed = await pool.asMaster((log) => makeOne(pool, commands, wish, log), signal);
+    if (wish.type === 'file')
+      yield { filesMade: order.files.length - missing.length + index + 1, logEntriesUsed };
+  }
+  logEntriesUsed ||= await pool.asMaster(async (log) => (await log.read()).entriesUsed, signal);
+  yield { filesMade: order.files.length, logEntriesUsed };
+}
+
+function wishedPaths({ directory, files, mode, uid, gid }: FilesOrder): Wished[] {
+  requirePoolPath(directory);
+  if (files.length > maximumFiles) {
+    throw new DriverError(
+      'invalid-argument',
+      `${files.length} files are more than the ${maximumFiles} of one order.`,
+    );
+  }
+  const steps = directory.split('/');
+  const directories = steps.map((_, index) => steps.slice(0, index + 1).join('/'));
+  const names = new Set<string>();
+  return [
+    ...directories.map((path, index) => {
+      const isOurs = index === directories.length - 1;
+      const owner = isOurs ? { uid, gid } : { uid: 0, gid: 0 };
+      return { path, type: 'dir' as const, sizeBytes: 0n, mode: directoryMode, ...owner };
+    }),
+    ...files.map(({ name, sizeBytes }) => {
+      if (name.includes('/') || names.has(name))
+        throw new DriverError(
+          'invalid-argument',
+          `${JSON.stringify(name)} is not a name of its own for a file.`,
+        );
+      names.add(name);
+      return {
+        path: requirePoolPath(`${directory}/${name}`),
+        type: 'file' as const,
+        sizeBytes,
+        mode,
+        uid,
+        gid,
+      };
+    }),
+  ];
+}
+
+/** Directories may differ in owner and mode: who shares one with others takes it as it is. */
+function isThere(wish: Wished, found: LoggedPath | undefined): boolean {
+  if (found === undefined) return false;
+  const isSame =
+    wish.type === 'dir'
+      ? found.type === 'dir'
+      : found.type === 'file' &&
+        found.sizeBytes === wish.sizeBytes &&
+        (found.mode & 0o777) === wish.mode &&
+        found.uid === wish.uid &&
+        found.gid === wish.gid;
+  if (isSame) return true;
+  throw new DriverError(
+    'exists-differently',
+    `There is ${wish.path} in the pool already as a ${found.type} of ${found.sizeBytes} bytes, mode ${found.mode.toString(8)}, owner ${found.uid}:${found.gid}; famfs can neither change nor remove it.`,
+  );
+}
+
+function requireRoom(poolUuid: string, missing: readonly Wished[], summary: LogSummary): void {
+  const entriesLeft = summary.entriesTotal - summary.entriesUsed;
+  if (missing.length > entriesLeft) {
+    throw new DriverError(
+      'log-full',
+      `The log of pool ${poolUuid} has ${entriesLeft} entries left and ${missing.length} are needed.`,
+    );
+  }
+  const tooLong = missing.find(({ sizeBytes }) => sizeBytes > summary.longestFreeRunBytes);
+  const all = missing.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n);
+  if (tooLong !== undefined || all > summary.freeBytes) {
+    throw new DriverError(
+      'out-of-space',
+      `Pool ${poolUuid} has ${summary.freeBytes} bytes free, in runs of up to ${summary.longestFreeRunBytes}; ${all} bytes are needed${tooLong === undefined ? '' : `, ${tooLong.sizeBytes} of them in one run for ${tooLong.path}`}.`,
+    );
+  }
+}
+
+/** One famfs command, and the log afterwards; what famfs says decides nothing, but explains. */
+async function makeOne(pool: Pool, commands: FamfsCommands, wish: Wished, log: HeldLog): Promise<number> {
+  const before = await log.read();
+  const [found] = await pool.look([wish.path]);
+  if (isThere(wish, found)) return before.entriesUsed;
+  requireRoom(pool.uuid, [wish], before);
+  const place = {
+    mountPoint: pool.mountPath,
+    path: wish.path,
+    mode: wish.mode,
+    uid: wish.uid,
+    gid: wish.gid,
+  };
+  const outcome =
+    wish.type === 'dir'
+      ? await commands.mkdir(place, { lockFd: log.lockFd })
+      : await commands.creat({ ...place, sizeBytes: wish.sizeBytes }, { lockFd: log.lockFd });
+  const { entriesUsed } = await log.read();
+  const [made] = await pool.look([wish.path]);
+  if (made !== undefined && isThere(wish, made)) return entriesUsed;
+  if (outcome.kind !== 'ok') throw outcome.error;
+  throw new DriverError(
+    'command-failed',
+    `famfs says that it made ${wish.path}, and the log does not have it.`,
+  );
+}
