@@ -5,9 +5,21 @@ import { once } from 'node:events';
 
 const program = `
   const fs = require('node:fs');
+  const path = require('node:path');
   const [what, file] = process.argv.slice(1);
   const wanted = what === 'read' ? fs.readFileSync(file, 'utf8') : '';
+  const inside = path.dirname(file);
+  const open = (flags) => fs.closeSync(fs.openSync(file, flags));
+  const changes = [
+    () => open('r+'), () => open('a'), () => open('w'), () => fs.truncateSync(file, 0),
+    () => fs.closeSync(fs.openSync(inside + '/new', 'wx')), () => fs.mkdirSync(inside + '/new'),
+    () => fs.symlinkSync('/', inside + '/new'), () => fs.linkSync(file, inside + '/new'),
+    () => fs.renameSync(file, inside + '/new'), () => fs.unlinkSync(file), () => fs.rmdirSync(inside),
+    () => fs.chmodSync(file, 0o777), () => fs.chownSync(file, 1, 1), () => fs.utimesSync(file, 1, 1),
+  ];
+  let turn = 0;
   const attempts = {
+    change: () => { changes[turn++ % changes.length](); return 'changed'; },
     write: () => { fs.closeSync(fs.openSync(file, 'r+')); return 'written'; },
     read: () => (fs.readFileSync(file, 'utf8') === wanted ? 'read' : 'other contents'),
   };
@@ -26,8 +38,12 @@ export class CountingProcess {
   readonly #child: ChildProcess;
   #text = '';
 
-  /** `write` opens the file for writing; `read` reads it whole and compares it with what it held at first. */
-  constructor(what: 'write' | 'read', file: string) {
+  /**
+   * `write` opens the file for writing; `read` reads it whole and compares it with what it held at first; `change` does
+   * in turn all that changes a file, its attributes, or the names in its directory (which is best one that only a mount
+   * has: what succeeds beside the mount counts as well).
+   */
+  constructor(what: 'write' | 'read' | 'change', file: string) {
     this.#child = spawn(process.execPath, ['--eval', program, what, file], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -37,7 +53,7 @@ export class CountingProcess {
     });
   }
 
-  /** How often the attempts have ended so: `written` or `read`, `other contents`, or with an error's code. */
+  /** How often the attempts have ended so: `written`, `changed` or `read`, `other contents`, or with an error's code. */
   get counts(): Readonly<Record<string, number>> {
     const [line] = this.#text.split('\n').slice(-2, -1);
     return line === undefined || line === '' ? {} : JSON.parse(line);
