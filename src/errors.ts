@@ -114,6 +114,9 @@ const limits: Readonly<Record<string, string>> = {
   ENOSPC: 'room on the disk',
 };
 
+/** Node has no name for EDQUOT. */
+const namelessErrors: Readonly<Record<number, string>> = { [-122]: 'EDQUOT' };
+
 /** ENOSPC of a call that makes mounts is about those of the mount namespace (mount_namespaces(7)). */
 const mountCalls: ReadonlySet<string> = new Set(['mount', 'move_mount', 'open_tree', 'mount_setattr']);
 
@@ -123,7 +126,9 @@ const mountCalls: ReadonlySet<string> = new Set(['mount', 'move_mount', 'open_tr
  */
 export function exhaustedLimit(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || !('syscall' in error)) return undefined;
-  const { code, syscall } = error;
+  const { syscall } = error;
+  const named = 'errno' in error && typeof error.errno === 'number' ? namelessErrors[error.errno] : undefined;
+  const code = named ?? error.code;
   if (typeof code !== 'string' || typeof syscall !== 'string') return undefined;
   if (code === 'EAGAIN' && /^spawn\b/.test(syscall))
     return 'processes (the PID limit of the control group, or RLIMIT_NPROC)';

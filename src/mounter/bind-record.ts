@@ -49,7 +49,7 @@ export class BindRecords {
       atEffect('show record', () => renameSync(`${file}.new`, file));
     } catch (error) {
       removeIfPossible(`${file}.new`);
-      throw writeFailure(error, this.#directory);
+      throw noteFailure(error, this.#directory);
     }
   }
 
@@ -69,14 +69,15 @@ export class BindRecords {
 
   /**
    * The record of a mount id; undefined when there is none that can be read.
-   * @throws DriverError `resource-exhausted` when this process can read no file now, which says nothing of the record
+   * @throws DriverError `resource-exhausted` or `operation-pending` when it could be read at another time
    */
   read(mountId: bigint): BindRecord | undefined {
     let text: string;
     try {
       text = readFileSync(this.#file(mountId), 'utf8');
     } catch (error) {
-      if (exhaustedLimit(error) !== undefined) throw DriverError.from(error);
+      const failure = noteFailure(error, this.#directory);
+      if (failure.reason !== 'state-unusable') throw failure;
       return undefined;
     }
     try {
@@ -128,14 +129,14 @@ function removeIfPossible(file: string): void {
   }
 }
 
-function writeFailure(error: unknown, directory: string): DriverError {
+function noteFailure(error: unknown, directory: string): DriverError {
   const cause = { cause: error };
   const why = error instanceof Error ? error.message : String(error);
   const limit = exhaustedLimit(error);
   if (limit !== undefined) {
     return new DriverError(
       'resource-exhausted',
-      `The mounter cannot note a bind in its state directory ${directory}, so none is made: the node has no more ${limit} (${why}). Make room there; nothing has to be restarted.`,
+      `The mounter can note no bind in its state directory ${directory}, so none is made: the node has no more ${limit} (${why}). Make room there; nothing has to be restarted.`,
       cause,
     );
   }

@@ -5,10 +5,8 @@ import { DriverError } from '../errors.ts';
 import { parseSuperblock, type Superblock, superblockBytes } from '../famfs/superblock.ts';
 import { openPath } from '../linux/file-descriptor.ts';
 import { mountIdOf, statmount } from '../linux/mount-id.ts';
+import { errorCodeOf } from '../linux/syscall-error.ts';
 import type { MountPlace } from './pool-verbs.ts';
-
-/** EHWPOISON: what a page with a memory error answers; Node has no name for it. */
-const hardwarePoison = -133;
 
 /** Runs `use` with a descriptor of the directory at the pool's mount path. Opening it asks nothing of the file system. */
 export function withPoolRoot<T>(mountPath: string, use: (rootFd: number) => T): T {
@@ -25,7 +23,7 @@ export function mountPlaceAt(mountPath: string): MountPlace | undefined {
   try {
     return withPoolRoot(mountPath, mountPlaceOf);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
+    if (errorCodeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
@@ -76,7 +74,7 @@ function readSuperblock(rootFd: number): Buffer {
 
 /** What an error of a file operation on a pool's mount says about the pool. Errors that say nothing stay as they are. */
 export function mountFailure(error: unknown): unknown {
-  const code = errorCode(error);
+  const code = errorCodeOf(error);
   if (code === 'ENOTCONN' || code === 'ECONNABORTED') {
     return new DriverError(
       'pool-dead',
@@ -84,7 +82,7 @@ export function mountFailure(error: unknown): unknown {
       { cause: error },
     );
   }
-  if (code === 'EIO' || code === 'ENODEV' || code === 'ENXIO' || errorNumber(error) === hardwarePoison) {
+  if (code === 'EIO' || code === 'ENODEV' || code === 'ENXIO' || code === 'EHWPOISON') {
     return new DriverError(
       'pool-memory-failed',
       `The memory of the pool cannot be read through its mount (${code}): a memory error, a driver changed under the mount, or a device held by another mount.`,
@@ -123,14 +121,4 @@ export function mountFailure(error: unknown): unknown {
     );
   }
   return error;
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-function errorNumber(error: unknown): number | undefined {
-  return error instanceof Error && 'errno' in error && typeof error.errno === 'number'
-    ? error.errno
-    : undefined;
 }
