@@ -80,14 +80,18 @@ export class EntryStore {
     return words?.[(index & segmentMask) * recordWords + 2] === directoryType;
   }
 
-  /** Whether the path of entry `index` is the `length` bytes at `at`. */
-  hasPath(index: number, bytes: Uint8Array, at: number, length: number): boolean {
-    const own = this.#segments[index >>> segmentShift]?.bytes;
+  /** Whether the path of entry `index` is the `length` bytes from word `at`. What follows them there does not matter. */
+  hasPath(index: number, words: Uint32Array, at: number, length: number): boolean {
+    const own = this.#segments[index >>> segmentShift]?.words;
     if (own === undefined) return false;
-    const layout = this.isDirectory(index) ? directoryLayout : fileLayout;
-    const start = (index & segmentMask) * recordBytes + layout.path;
-    for (let i = 0; i < length; i += 1) if (own[start + i] !== bytes[at + i]) return false;
-    return own[start + length] === 0;
+    const record = (index & segmentMask) * recordWords;
+    const start = record + (own[record + 2] === directoryType ? directoryLayout.path : fileLayout.path) / 4;
+    const whole = length >>> 2;
+    for (let i = 0; i < whole; i += 1) if (own[start + i] !== words[at + i]) return false;
+    // The rest, 0 to 3 bytes, and behind it the byte that ends the own path.
+    const rest = (length & 3) * 8;
+    const last = (words[at + whole] ?? 0) & ((1 << rest) - 1);
+    return (((own[start + whole] ?? 0) ^ last) & (0xffffffff >>> (24 - rest))) === 0;
   }
 
   /** The first file that holds a byte of the device. For messages: it walks the log. */

@@ -11,24 +11,21 @@ import {
   fileType,
   type Interleave,
   type LogEntry,
-  maxPathBytes,
   permissionBits,
   simpleExtents,
   simpleList,
 } from './log-entry.ts';
 import { logCapacity } from './log-header.ts';
-import { PathIndex, pathHashEnd, pathHashStep } from './path-index.ts';
+import { PathIndex } from './path-index.ts';
 import { pathProblem } from './path-rules.ts';
+import { PlainPaths } from './plain-paths.ts';
 import { logRefusal } from './refusal.ts';
 import { type Space, SpaceAccount } from './space.ts';
 import type { Superblock } from './superblock.ts';
 import type { UnitRun } from './unit-bitmap.ts';
 
-const slash = 0x2f;
-const dot = 0x2e;
-const highBits = 0x80808080;
-/** The words of an entry's path buffer. */
-const pathWords = 20;
+/** How many entries' paths are read before the first of them is judged: see PathIndex.touch. */
+const lookAhead = 64;
 
 /**
  * The accepted entries of one log. The rules, beyond what parseLogEntry demands of an entry alone:
@@ -50,17 +47,14 @@ export class LogValidator {
   readonly #unitsPerByte: number;
   readonly #store = new EntryStore();
   readonly #paths: PathIndex;
-  /** What #scanPlainPath found: the path's length and hash, and those of its parent (length 0: the root). */
-  #length = 0;
-  #hash = 0;
-  #parentLength = 0;
-  #parentHash = 0;
+  readonly #plainPaths: PlainPaths;
 
   constructor(superblock: Superblock) {
     this.#account = new SpaceAccount(superblock);
     this.#deviceBytes = Number(superblock.deviceSizeBytes);
     this.#unitsPerByte = 1 / this.#account.unitBytes;
     this.#paths = new PathIndex(this.#store, Number(logCapacity(superblock.logLengthBytes)));
+    this.#plainPaths = new PlainPaths(lookAhead, this.#paths.seed);
   }
 
   /** How many entries were accepted. */
@@ -107,69 +101,52 @@ export class LogValidator {
   }
 
   /**
-   * Accepts the i-th entry of a batch as the next of the log if it is whole and plain: a directory, or a file with one
-   * simple extent, with an ASCII path whose first character is not a dot. Returns false, and changes nothing, for all
-   * others, good or bad: parse those and accept() them. Exists for speed, makes no object, has the same rules.
+   * Accepts the entries [from, to) of a batch as the next of the log, as long as they are whole and plain: a directory,
+   * or a file with one simple extent, with an ASCII path whose first character is not a dot. Returns how many that
+   * were; the one behind them, good or bad, is to be parsed and given to accept(). Exists for speed, makes no object,
+   * has the same rules.
    */
-  acceptPlain(batch: EntryBatch, i: number): boolean {
+  acceptPlain(batch: EntryBatch, from: number, to: number): number {
+    for (let start = from; start < to; start += lookAhead) {
+      const run = Math.min(lookAhead, to - start);
+      for (let k = 0; k < run; k += 1) this.#readPath(batch.words, (start + k) * entryWords, k);
+      this.#paths.touch(this.#plainPaths.hashes, run);
+      for (let k = 0; k < run; k += 1) {
+        if (!this.#acceptOne(batch, start + k, k)) return start + k - from;
+      }
+    }
+    return to - from;
+  }
+
+  #readPath(words: Uint32Array, at: number, which: number): void {
+    const layout = words[at + 2] === fileType ? fileLayout : directoryLayout;
+    this.#plainPaths.read(words, at + layout.path / 4, which);
+  }
+
+  /** Accepts the i-th entry of a batch, whose path was read as path `which`, if it is whole and plain. */
+  #acceptOne(batch: EntryBatch, i: number, which: number): boolean {
     const index = this.#store.count;
-    if (!batch.isWhole(i, index)) return false;
+    const length = this.#plainPaths.length(which);
+    if (length === 0 || !batch.isWhole(i, index)) return false;
     const { words } = batch;
     const at = i * entryWords;
     const type = words[at + 2];
     if (type !== fileType && type !== directoryType) return false;
     const layout = type === fileType ? fileLayout : directoryLayout;
     if (((words[at + layout.mode / 4] ?? 0) & ~permissionBits) !== 0) return false;
-    const pathAt = at * 4 + layout.path;
-    if (!this.#scanPlainPath(words, pathAt / 4)) return false;
-    if (this.#paths.findBytes(this.#hash, batch.bytes, pathAt, this.#length) >= 0) return false;
+    const pathAt = at + layout.path / 4;
+    const hash = this.#plainPaths.hashes[which] ?? 0;
+    if (this.#paths.findWords(hash, words, pathAt, length) >= 0) return false;
     let parent = -1;
-    if (this.#parentLength > 0) {
-      parent = this.#paths.findBytes(this.#parentHash, batch.bytes, pathAt, this.#parentLength);
+    const parentLength = this.#plainPaths.parentLength(which);
+    if (parentLength > 0) {
+      parent = this.#paths.findWords(this.#plainPaths.parentHash(which), words, pathAt, parentLength);
       if (parent < 0 || !this.#store.isDirectory(parent)) return false;
     }
     if (type === fileType && !this.#takePlainExtent(words, at)) return false;
     this.#store.addPlain(words, at);
-    this.#paths.add(this.#hash, index, parent);
+    this.#paths.add(hash, index, parent);
     return true;
-  }
-
-  /**
-   * Whether the path at word `at` is plain and good; leaves its length and hash, and those of its parent. Looks at four
-   * bytes a time: `marks` has the high bit of each byte that is a control byte, NUL or a slash.
-   */
-  #scanPlainPath(words: Uint32Array, at: number): boolean {
-    let state = this.#paths.seed;
-    let componentStart = 0;
-    this.#parentLength = 0;
-    if (((words[at] ?? 0) & 0xff) === dot) return false;
-    for (let i = 0; i < pathWords; i += 1) {
-      const word = words[at + i] ?? 0;
-      if (((word | (word + 0x01010101)) & highBits) !== 0) return false;
-      const slashes = ((word ^ 0x2f2f2f2f) | highBits) - 0x01010101;
-      const controls = (word | highBits) - 0x20202020;
-      if ((~(slashes & controls) & highBits) !== 0) {
-        for (let shift = 0; shift < 32; shift += 8) {
-          const byte = (word >>> shift) & 0xff;
-          if (byte !== slash && byte >= 0x20) continue;
-          if (byte !== slash && byte !== 0) return false;
-          const end = i * 4 + (shift >>> 3);
-          const size = end - componentStart;
-          if (size === 0 || (size <= 2 && isDots(words, at, componentStart, end))) return false;
-          const hash = pathHashEnd(state, word & ((1 << shift) - 1), end);
-          if (byte === 0) {
-            this.#length = end;
-            this.#hash = hash;
-            return end <= maxPathBytes;
-          }
-          componentStart = end + 1;
-          this.#parentLength = end;
-          this.#parentHash = hash;
-        }
-      }
-      state = pathHashStep(state, word);
-    }
-    return false;
   }
 
   #takePlainExtent(words: Uint32Array, at: number): boolean {
@@ -334,12 +311,4 @@ export class LogValidator {
 /** A 64-bit figure as a number, exact as far as any device reaches. */
 function bytes64(words: Uint32Array, at: number): number {
   return (words[at + 1] ?? 0) * 0x100000000 + (words[at] ?? 0);
-}
-
-/** Whether the bytes [start, end) of the path at word `at` are all dots. */
-function isDots(words: Uint32Array, at: number, start: number, end: number): boolean {
-  for (let i = start; i < end; i += 1) {
-    if ((((words[at + (i >>> 2)] ?? 0) >>> ((i & 3) * 8)) & 0xff) !== dot) return false;
-  }
-  return true;
 }

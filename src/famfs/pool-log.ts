@@ -17,8 +17,12 @@ import { logRefusal, superblockRefusal } from './refusal.ts';
 import type { Space } from './space.ts';
 import { parseSuperblock, requireTrustworthySuperblock, type Superblock } from './superblock.ts';
 
-/** About 1 MiB: some milliseconds of work, after which the process turns to others. */
+/** About 1 MiB, which is read at once. */
 const batchEntries = 1900;
+/** After so much work the process turns to others: by the clock, since code that is not compiled yet is slow. */
+const turnMs = 3;
+/** How many entries are judged between two looks at the clock. */
+const longestRun = 64;
 
 export interface RefreshResult {
   /** Whether the header differs from the one of the last refresh that succeeded. */
@@ -223,10 +227,23 @@ export class PoolLog {
     count: number,
   ): Promise<void> {
     const whole = Math.floor(bytes.length / logEntryBytes);
-    for (let i = 0; i < wanted; i += 1) {
-      if (i < whole && validator.acceptPlain(batch, i)) continue;
-      const entry = this.#entryAt(bytes, i, first, count);
-      validator.accept(entry instanceof Promise ? await entry : entry);
+    let turnEndsMs = performance.now() + turnMs;
+    let run = longestRun;
+    for (let i = 0; i < wanted; ) {
+      const end = Math.max(i, Math.min(i + run, whole));
+      const accepted = validator.acceptPlain(batch, i, end);
+      i += accepted;
+      if (accepted > 0 && i === end) {
+        run = Math.min(run * 2, longestRun);
+      } else {
+        const entry = this.#entryAt(bytes, i, first, count);
+        validator.accept(entry instanceof Promise ? await entry : entry);
+        i += 1;
+        run = 1;
+      }
+      if (performance.now() < turnEndsMs) continue;
+      await nextTurn();
+      turnEndsMs = performance.now() + turnMs;
     }
   }
 
