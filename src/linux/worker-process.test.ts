@@ -6,8 +6,10 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HungFileSystem } from '../../test/hung-file-system.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
+import { runCommand } from './child-process.ts';
 import { processState } from './processes.ts';
-import { WorkerProcess } from './worker-process.ts';
+import { errorCodeOf } from './syscall-error.ts';
+import { type WorkerError, WorkerProcess } from './worker-process.ts';
 
 const { skipUnlessRoot } = enterPrivateMounts();
 const folder = mkdtempSync(path.join(os.tmpdir(), 'workers-'));
@@ -76,7 +78,34 @@ test('a worker that ends tells everybody who waits for it', async () => {
 
 test('a worker that cannot be started fails its requests, not its parent', async () => {
   const worker = new WorkerProcess(['/no/such/program'], {});
-  await assert.rejects(worker.request({}, 10_000), { name: 'WorkerError', failure: 'exited' });
+  for (let call = 0; call < 2; call++) {
+    await assert.rejects(worker.request({}, 10_000), (error: WorkerError) => {
+      assert.equal(error.failure, 'not-started');
+      assert.equal(errorCodeOf(error.cause), 'ENOENT');
+      return true;
+    });
+  }
+  assert.equal(worker.exited, true);
+  worker.kill();
+});
+
+test('a worker for which there is no descriptor left fails its requests, and the next one works', async () => {
+  const script = `
+    const { openSync, closeSync } = await import('node:fs');
+    const { WorkerProcess } = await import(${JSON.stringify(path.join(import.meta.dirname, 'worker-process.ts'))});
+    const taken = [];
+    const take = () => { for (;;) try { taken.push(openSync('/dev/null')); } catch { return; } };
+    const start = () => new WorkerProcess([process.execPath, '--disable-warning=ExperimentalWarning', ${JSON.stringify(program)}], {});
+    take();
+    const failure = await start().request({}, 10000).catch((error) => error);
+    for (const fd of taken) closeSync(fd);
+    const worker = start();
+    const echo = await worker.request({ echo: 'hello' }, 10000);
+    worker.kill();
+    console.log(failure.failure, failure.cause.code, echo);`;
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--input-type=module'];
+  const { stdout, stderr } = await runCommand('prlimit', ['--nofile=64:64', ...node, '--eval', script]);
+  assert.equal(stdout, 'not-started EMFILE hello\n', stderr);
 });
 
 test('a worker that is stuck in the kernel is given up while it still exists', {

@@ -2,22 +2,24 @@
 // child and how to give it up; what the child does is its user's business.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEffect, atEffect, effectEnvironment } from './effect-point.ts';
 import { MessageChannelEnd } from './message-channel.ts';
+import { SyscallError } from './syscall-error.ts';
 
 /** The descriptor of the child on which it talks with its parent. */
 const channelFd = 3;
 
 /** How a request to a worker ended when it did not end with the worker's own answer. */
-export type WorkerFailure = 'timed-out' | 'exited';
+export type WorkerFailure = 'timed-out' | 'exited' | 'not-started';
 
-/** The worker gave no answer: it was too slow (and has been killed), or it ended. */
+/** The worker gave no answer: it was too slow (and has been killed), it ended, or (with a cause) it never began. */
 export class WorkerError extends Error {
   override readonly name = 'WorkerError';
   readonly failure: WorkerFailure;
 
-  constructor(failure: WorkerFailure, message: string) {
-    super(message);
+  constructor(failure: WorkerFailure, message: string, options: { cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.failure = failure;
   }
 }
@@ -45,36 +47,46 @@ const startLimitMs = 30_000;
  * second one may be tried.
  */
 export class WorkerProcess {
-  readonly #child: ChildProcess;
-  readonly #channel: MessageChannelEnd;
+  readonly #child: ChildProcess | undefined;
+  readonly #channel: MessageChannelEnd | undefined;
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #ready = false;
   #exited = false;
   #abandoned = false;
+  #startError: WorkerError | undefined;
 
-  /** Starts `argv` (absolute program first) with a message channel on descriptor 3. */
+  /** Starts `argv` (absolute program first) with a message channel on descriptor 3. When it cannot be, requests say so. */
   constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
     const [file, ...args] = argv;
     if (file === undefined) throw new TypeError('a worker needs a program');
-    this.#child = atEffect('spawn worker', () =>
-      spawn(file, args, {
-        env: { ...effectEnvironment(), ...env },
-        cwd: '/',
-        stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-      }),
-    );
-    const stream = this.#child.stdio[channelFd] as Socket;
+    let child: ChildProcess;
+    try {
+      child = atEffect('spawn worker', () =>
+        spawn(file, args, {
+          env: { ...effectEnvironment(), ...env },
+          cwd: '/',
+          stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+        }),
+      );
+    } catch (error) {
+      this.#onStartError(error);
+      return;
+    }
+    child.on('exit', (code, signal) => this.#onExit(`exited with ${signal ?? code}`));
+    child.on('error', (error) => this.#onStartError(error));
+    this.#child = child;
+    // Where there is no descriptor left there are no streams either, and the error comes in the next turn.
+    const stream = (child.stdio as ChildProcess['stdio'] | undefined)?.[channelFd] as Socket | undefined;
+    if (stream === undefined) return;
     this.#channel = new MessageChannelEnd(stream, (message) => this.#onMessage(message as FromWorker));
-    this.#child.on('exit', (code, signal) => this.#onExit(`exited with ${signal ?? code}`));
-    this.#child.on('error', (error) => this.#onExit(error.message));
     // The channel must not keep the parent alive; a waiting request does, through its timer.
-    this.#child.unref();
+    child.unref();
     stream.unref();
   }
 
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.#child?.pid;
   }
 
   /** True once the process is gone for good. */
@@ -89,24 +101,27 @@ export class WorkerProcess {
 
   /**
    * Sends `body` and waits for the answer, for as long as there are signs of life at least every `timeoutMs`.
-   * @throws WorkerError `timed-out` when there are none, `exited` when the process ends first
+   * @throws WorkerError `timed-out` when there are none, `exited` when the process ends first, `not-started`
    */
-  request(body: unknown, timeoutMs: number): Promise<unknown> {
-    if (this.#exited || this.#abandoned) {
-      return Promise.reject(new WorkerError('exited', 'the worker is gone'));
+  async request(body: unknown, timeoutMs: number): Promise<unknown> {
+    if (this.#child?.pid === undefined && this.#startError === undefined) await nextTurn();
+    if (this.#startError !== undefined) throw this.#startError;
+    const channel = this.#channel;
+    if (channel === undefined || this.#exited || this.#abandoned) {
+      throw new WorkerError('exited', 'the worker is gone');
     }
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const timer = this.#deadline(timeoutMs);
       this.#pending.set(id, { resolve, reject, timer, timeoutMs });
-      this.#channel.send({ id, body });
+      channel.send({ id, body });
     });
   }
 
   /** Ends the process. Waiting requests fail. */
   kill(): void {
     this.#abandoned = true;
-    atEffect('end worker', () => this.#child.kill('SIGKILL'));
+    atEffect('end worker', () => this.#child?.kill('SIGKILL'));
     this.#rejectAll(new WorkerError('exited', 'the worker was ended'));
   }
 
@@ -139,8 +154,15 @@ export class WorkerProcess {
 
   #giveUp(timeoutMs: number): void {
     this.#abandoned = true;
-    this.#child.kill('SIGKILL');
+    this.#child?.kill('SIGKILL');
     this.#rejectAll(new WorkerError('timed-out', `no answer within ${timeoutMs} ms`));
+  }
+
+  #onStartError(error: unknown): void {
+    this.#exited = true;
+    const cause = SyscallError.from(error);
+    this.#startError = new WorkerError('not-started', String(cause), { cause });
+    this.#rejectAll(this.#startError);
   }
 
   #onExit(what: string): void {

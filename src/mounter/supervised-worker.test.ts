@@ -65,6 +65,17 @@ test('one that dies is replaced at the next request', async () => {
   assert.notEqual(await worker.request('pid', patienceMs), first);
 });
 
+test('one that cannot be started is tried anew at the next request', async () => {
+  let program = '/no/such/program';
+  const late = new SupervisedWorker(() => new WorkerProcess([program], {}), 'The mount does not answer');
+  await assert.rejects(late.request('pid', patienceMs), {
+    reason: 'internal',
+    message: /cannot be started.*ENOENT/,
+  });
+  program = '/bin/true';
+  await assert.rejects(late.request('pid', patienceMs), { reason: 'internal', message: /exited with 0/ });
+});
+
 test('one that blocks is given up, all its requests with it, and replaced when it has ended', async () => {
   const first = await worker.request('pid', patienceMs);
   const waiting = [worker.request('block', 50), worker.request('pid', 50)];

@@ -38,6 +38,11 @@ export class SupervisedWorker {
           cause: error,
         });
       }
+      if (error.failure === 'not-started') {
+        const { reason, message } = DriverError.from(error.cause);
+        const sentence = `A worker process of the mounter cannot be started: ${message}`;
+        throw new DriverError(reason, sentence, { cause: error });
+      }
       throw new DriverError(
         'internal',
         `A worker process of the mounter ended while it worked: ${error.message}.`,
