@@ -7,6 +7,8 @@ const maximumStringBytes = 128;
 const maximumMapBytes = 4096;
 /** The specification demands at least 128; Linux's PATH_MAX with its NUL is 4096. */
 const maximumPathBytes = 4095;
+/** NAME_MAX of Linux: no directory can hold a longer name. */
+const maximumNameBytes = 255;
 
 /** Controls, formatting (such as right-to-left marks), private and unassigned characters: nothing a name needs. */
 const invisible = /\p{C}/u;
@@ -52,6 +54,9 @@ export function requiredPath(value: string, field: string): TargetPath {
     .find((part) => part === '' || part === '.' || part === '..');
   if (odd !== undefined) {
     refuse(field, `has ${odd === '' ? 'an empty part' : `the part "${odd}"`}: ${JSON.stringify(value)}`);
+  }
+  if (value.split('/').some((part) => Buffer.byteLength(part) > maximumNameBytes)) {
+    refuse(field, `has a part of more than the ${maximumNameBytes} bytes that a name can have`);
   }
   return value as TargetPath;
 }

@@ -61,6 +61,11 @@ describe('NodePublishVolume', () => {
     ['a target with NUL', { targetPath: '/var/lib/kubelet/\0' }, /^target_path holds a control/],
     ['a target with a direction mark', { targetPath: '/var/lib/kubelet/\u202e' }, /^target_path holds/],
     ['a target over 4095 bytes', { targetPath: `/${'x'.repeat(4095)}` }, /^target_path has 4096 bytes/],
+    [
+      'a target with a long name',
+      { targetPath: `${target}/${'x'.repeat(256)}` },
+      /^target_path has a part of/,
+    ],
     ['a target outside of the roots', { targetPath: '/etc/x' }, /outside of/],
     ['a relative staging path', { stagingTargetPath: 'x' }, /^staging_target_path/],
     ['a publish context', { publishContext: { a: 'b' } }, /^publish_context is not empty/],
