@@ -1,0 +1,133 @@
+// One node with a pool and everything that runs on it, for tests that send it what nobody should; and what its requests
+// have left on it. Must run in a private mount namespace.
+import assert from 'node:assert/strict';
+import { createReadStream, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { type NodeService, nodeService } from '../../src/csi/protocol.ts';
+import { readMountTable } from '../../src/linux/mount-table.ts';
+import { createClient, type RpcClient } from '../../src/rpc/client.ts';
+import type { ClusterNode } from '../cluster-node.ts';
+import type { DriverProcess } from '../driver-process.ts';
+import type { RunningMounter } from '../running-mounter.ts';
+import { SimulatedCluster } from '../simulated-cluster.ts';
+
+/** What a test may look at before and after: nothing in it may change but by what is undone again. */
+export interface Footprint {
+  readonly mounts: readonly string[];
+  /** Every name below the node's directories. */
+  readonly files: readonly string[];
+}
+
+/** The directory that volumes of these tests name. */
+export const publishedPath = 'models/llama';
+
+export class StressedNode {
+  readonly cluster: SimulatedCluster;
+  readonly node: ClusterNode;
+  readonly mounter: RunningMounter;
+  readonly plugin: DriverProcess;
+  /** UUID of the one pool. */
+  readonly pool: string;
+  readonly client: RpcClient<NodeService>;
+
+  private constructor(parts: Pick<StressedNode, 'cluster' | 'node' | 'mounter' | 'plugin' | 'pool'>) {
+    this.cluster = parts.cluster;
+    this.node = parts.node;
+    this.mounter = parts.mounter;
+    this.plugin = parts.plugin;
+    this.pool = parts.pool;
+    this.client = createClient(nodeService, this.node.places.csiSocket, {
+      name: 'the plugin',
+      unavailableReason: 'internal',
+    });
+  }
+
+  /** @param prepare runs before the mounter starts */
+  static async start(prepare: (node: ClusterNode) => void = () => undefined): Promise<StressedNode> {
+    const cluster = new SimulatedCluster();
+    try {
+      await cluster.addMemory();
+      const node = await cluster.addNode('a');
+      const pool = await node.format('dax0.0');
+      prepare(node);
+      const mounter = cluster.startMounter(node);
+      const plugin = await cluster.startPlugin(node);
+      await mounter.ready(pool);
+      await node.mkdir(pool, publishedPath);
+      await node.creat(pool, `${publishedPath}/weights`, 4096);
+      return new StressedNode({ cluster, node, mounter, plugin, pool });
+    } catch (error) {
+      await cluster.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.client.close();
+    await this.cluster.close();
+  }
+
+  footprint(): Footprint {
+    const { kubelet, pools, shadow, locks, binds, programs, tmp } = this.node.places;
+    const sockets = path.dirname(this.node.places.csiSocket);
+    const roots = [kubelet, pools, shadow, locks, binds, programs, tmp, sockets];
+    return {
+      mounts: readMountTable()
+        .map(({ fileSystemType, mountPoint }) => `${fileSystemType} ${mountPoint}`)
+        .sort(),
+      files: [
+        ...readdirSync(this.cluster.directory).map((name) => `${this.cluster.directory}/${name}`),
+        ...readdirSync(this.node.places.root).map((name) => `${this.node.places.root}/${name}`),
+        ...roots.flatMap((root) =>
+          readdirSync(root, { recursive: true, encoding: 'utf8' }).map((name) => `${root}/${name}`),
+        ),
+      ].sort(),
+    };
+  }
+
+  /** Fails when something is there that was not, or gone that was. */
+  assertUnchanged(before: Footprint): void {
+    const after = this.footprint();
+    for (const kind of ['mounts', 'files'] as const) {
+      const was = new Set(before[kind]);
+      const is = new Set(after[kind]);
+      assert.deepEqual(after[kind].filter((each) => !was.has(each)).slice(0, 20), [], `new ${kind}`);
+      assert.deepEqual(before[kind].filter((each) => !is.has(each)).slice(0, 20), [], `missing ${kind}`);
+      assert.equal(after[kind].length, before[kind].length);
+    }
+  }
+
+  /** Takes away everything that is published, by the calls of kubelet, until the mounter knows of nothing. */
+  async unpublishAll(): Promise<number> {
+    const { binds } = await this.mounter.calls.listBinds({});
+    for (const { volumeId, target } of binds)
+      await this.client.calls.nodeUnpublishVolume({ volumeId, targetPath: target });
+    const left = await this.mounter.calls.listBinds({});
+    assert.deepEqual(left.binds, []);
+    return binds.length;
+  }
+
+  /** Fails unless plugin and mounter are the processes they were and have been surprised by nothing. */
+  async assertUnharmed(): Promise<void> {
+    for (const name of ['plugin', 'mounter']) {
+      const surprises: string[] = [];
+      let shown: string | undefined;
+      for await (const line of createInterface(createReadStream(`${this.node.places.root}/${name}.log`))) {
+        if (/"level":"error"|unhandled|uncaught|^\S+ error /i.test(line)) surprises.push(line);
+        if (/\p{C}/u.test(line)) shown ??= line;
+      }
+      assert.deepEqual(surprises.slice(0, 5), [], `surprises in the log of the ${name}`);
+      assert.equal(shown, undefined, `the log of the ${name} shows invisible characters as they are`);
+    }
+    assert.ok(this.plugin.isRunning, `the plugin has ended: ${this.plugin.log.slice(-2000)}`);
+    // Throws when there is no such process.
+    process.kill(this.mounter.pid, 0);
+  }
+}
+
+/** A figure in KiB out of /proc/PID/status, such as VmRSS or VmHWM. */
+export function memoryKib(pid: number, what: 'VmRSS' | 'VmHWM'): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN);
+}

@@ -1,0 +1,70 @@
+// Every place of a message where a text can stand, found by reflection so that no field is forgotten. Knows no
+// particular message.
+import type { Root, Service, Type } from 'protobufjs/light.js';
+import { isMapField, messageTypeOf, type WireMessage, type WireValue } from './protobuf-wire.ts';
+
+/** A place for a text: names of fields on the way to it; in a map `*key`, or the key whose value it is. */
+export interface TextField {
+  readonly steps: readonly string[];
+  /** For messages and tables: the steps with dots. */
+  readonly name: string;
+}
+
+/** The services of a package, each with its methods. */
+export function servicesOf(root: Root, names: readonly string[]): Service[] {
+  root.resolveAll();
+  return names.map((name) => root.lookupService(name));
+}
+
+/**
+ * The text fields of a message and of the messages in it. A map has a place for a key, and one for the value of each
+ * key that `sample` has (of one key when it has none).
+ */
+export function textFieldsOf(type: Type, sample: WireMessage, above: readonly Type[] = []): TextField[] {
+  if (above.includes(type)) return [];
+  return type.fieldsArray.flatMap((field): TextField[] => {
+    const inner = sample[field.name];
+    if (isMapField(field)) {
+      if (field.keyType !== 'string' || field.type !== 'string')
+        throw new TypeError(`${field.fullName} is a map of a kind that no test knows yet`);
+      const keys = Object.keys((inner ?? {}) as WireMessage);
+      return ['*key', ...(keys.length === 0 ? ['any'] : keys)].map((key) => textField([field.name, key]));
+    }
+    if (field.type === 'string') return [textField([field.name])];
+    const nested = messageTypeOf(field);
+    if (nested === undefined) return [];
+    return textFieldsOf(nested, (inner ?? {}) as WireMessage, [...above, type]).map(({ steps }) =>
+      textField([field.name, ...steps]),
+    );
+  });
+}
+
+function textField(steps: readonly string[]): TextField {
+  return { steps, name: steps.join('.') };
+}
+
+/** The sample with a text in the place of a field. */
+export function withText(
+  type: Type,
+  sample: WireMessage,
+  steps: readonly string[],
+  text: Uint8Array,
+): WireMessage {
+  const [name = '', ...rest] = steps;
+  const field = type.fields[name];
+  if (field === undefined) throw new TypeError(`${type.fullName} has no field ${name}`);
+  const inner = sample[name];
+  if (isMapField(field))
+    return { ...sample, [name]: mapWith((inner ?? {}) as WireMessage, rest[0] ?? '', text) };
+  const nested = messageTypeOf(field);
+  const value =
+    nested === undefined
+      ? text
+      : withText(nested, ((field.repeated ? undefined : inner) ?? {}) as WireMessage, rest, text);
+  return { ...sample, [name]: field.repeated ? [value] : value };
+}
+
+function mapWith(map: WireMessage, key: string, text: Uint8Array): WireValue {
+  const pairs: (readonly [WireValue, WireValue])[] = Object.entries(map).filter(([each]) => each !== key);
+  return key === '*key' ? [...pairs, [text, 'x']] : [...pairs, [key, text]];
+}
