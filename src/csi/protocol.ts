@@ -4,10 +4,14 @@ import root, { type csi } from './generated/csi.js';
 
 export type IdentityService = csi.v1.Identity;
 export type NodeService = csi.v1.Node;
+export type ControllerService = csi.v1.Controller;
 
 export const identityService = serviceType<IdentityService>(root, 'csi.v1.Identity');
+export const controllerService = serviceType<ControllerService>(root, 'csi.v1.Controller');
 export const nodeService = serviceType<NodeService>(root, 'csi.v1.Node');
 
+export type CreateVolumeRequest = Decoded<csi.v1.CreateVolumeRequest>;
+export type Topology = Decoded<csi.v1.Topology>;
 export type NodePublishVolumeRequest = Decoded<csi.v1.NodePublishVolumeRequest>;
 export type VolumeCapability = Decoded<csi.v1.VolumeCapability>;
 
@@ -22,6 +26,10 @@ export const pluginCapabilities = enumType<typeof csi.v1.PluginCapability.Servic
 export const nodeCapabilities = enumType<typeof csi.v1.NodeServiceCapability.RPC.Type>(
   root,
   'csi.v1.NodeServiceCapability.RPC.Type',
+);
+export const controllerCapabilities = enumType<typeof csi.v1.ControllerServiceCapability.RPC.Type>(
+  root,
+  'csi.v1.ControllerServiceCapability.RPC.Type',
 );
 export const usageUnits = enumType<typeof csi.v1.VolumeUsage.Unit>(root, 'csi.v1.VolumeUsage.Unit');
 export const volumeHealthTypes = enumType<typeof csi.v1.VolumeHealthErrorType>(

@@ -44,7 +44,7 @@ export class Publisher {
   /** Repeating a publish that succeeded changes nothing; the mounter compares with what the kernel has. */
   async publish(order: PublishOrder, context: CallContext): Promise<void> {
     const { volumeId, target, poolUuid, path } = order;
-    await this.#locks.run(volumeId, target, async () => {
+    await this.#locks.run([`volume ${volumeId}`, `target ${target}`], async () => {
       try {
         await this.#mounter.bind(order, withMargin(context));
         this.#failures.delete(volumeId);
@@ -56,7 +56,7 @@ export class Publisher {
   }
 
   async unpublish(volumeId: VolumeId, target: TargetPath, context: CallContext): Promise<void> {
-    await this.#locks.run(volumeId, target, async () => {
+    await this.#locks.run([`volume ${volumeId}`, `target ${target}`], async () => {
       await this.#mounter.unbind({ volumeId, target }, within(context));
       this.#failures.delete(volumeId);
     });

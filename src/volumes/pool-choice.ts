@@ -1,0 +1,186 @@
+// Which pool a new volume goes to, and whether it gets a slot of a deleted volume there. Pure: decides on facts that were
+// read a moment ago; what cannot be undone is decided again by the master.
+import { DriverError, type Reason } from '../errors.ts';
+import type { ClassParameters } from './class-parameters.ts';
+import type { PoolFacts } from './pool-facts.ts';
+import { isSameLayout, layoutOf, type SizeRange, type SlotLayout, sizeOf } from './slot-layout.ts';
+import type { SlotRecord, VolumeRecord } from './volume-record.ts';
+
+/** Where a volume has to be reachable, and where it should be: UUIDs of pools. Undefined: anywhere. */
+export interface PoolTopology {
+  readonly requisite: ReadonlySet<string> | undefined;
+  /** in the order of preference */
+  readonly preferred: readonly string[];
+}
+
+export interface PlacementWish {
+  readonly name: string;
+  readonly parameters: ClassParameters;
+  readonly range: SizeRange;
+  readonly topology: PoolTopology;
+}
+
+export interface Placement {
+  readonly pool: PoolFacts;
+  readonly master: string;
+  readonly layout: SlotLayout;
+  /** a slot to use again; undefined: a new one */
+  readonly slot: SlotRecord | undefined;
+}
+
+/** Everything that is in pools or about to be. */
+export interface Occupancy {
+  readonly volumes: readonly VolumeRecord[];
+  readonly slots: readonly SlotRecord[];
+}
+
+/** `v` itself, if it is the first volume, and the directory of the slot. */
+const directoryEntries = 2;
+
+/** What a refusal of several pools is called: the reason that a person can do most about comes first. */
+const reasonOrder: readonly Reason[] = [
+  'writes-refused',
+  'size-out-of-range',
+  'log-full',
+  'out-of-space',
+  'master-away',
+];
+
+/**
+ * Chooses a pool: of those the class names, topology allows and the volume fits into, the first that is preferred,
+ * else the one with the most free space.
+ * @throws DriverError with the reason of the pool that came closest: `pool-not-found`, `writes-refused`,
+ *   `size-out-of-range`, `out-of-space`, `log-full`, `master-away`, or the pool's own problem
+ */
+export function choosePool(
+  wish: PlacementWish,
+  pools: readonly PoolFacts[],
+  occupancy: Occupancy,
+): Placement {
+  const candidates = candidatesOf(wish, pools);
+  const placements: Placement[] = [];
+  const refusals: DriverError[] = [];
+  for (const pool of candidates) {
+    const found = place(wish, pool, occupancy);
+    if (found instanceof DriverError) refusals.push(found);
+    else placements.push(found);
+  }
+  const [best] = placements.toSorted((a, b) => compare(wish.topology, a, b));
+  if (best !== undefined) return best;
+  throw foremost(refusals);
+}
+
+function candidatesOf({ parameters, topology }: PlacementWish, pools: readonly PoolFacts[]): PoolFacts[] {
+  const named = pools.filter(({ name }) => parameters.pools.length === 0 || parameters.pools.includes(name));
+  if (named.length === 0) {
+    const wanted =
+      parameters.pools.length === 0
+        ? 'There is no pool'
+        : `No pool is named ${parameters.pools.join(' or ')}`;
+    throw new DriverError(
+      'pool-not-found',
+      `${wanted}; \`kubectl get famfspools\` shows those that there are.`,
+    );
+  }
+  const { requisite } = topology;
+  const reachable = named.filter(({ uuid }) => requisite === undefined || requisite.has(uuid));
+  if (reachable.length > 0) return reachable;
+  throw new DriverError(
+    'out-of-space',
+    `None of the pools ${named.map(({ name }) => name).join(', ')} can be seen where the volume is wanted (accessibility_requirements).`,
+  );
+}
+
+function place(wish: PlacementWish, pool: PoolFacts, occupancy: Occupancy): Placement | DriverError {
+  if (pool.problem !== undefined) return new DriverError(pool.problem.reason, pool.problem.message);
+  if (pool.writes === 'Forbidden') {
+    return new DriverError(
+      'writes-refused',
+      `Pool ${pool.name} forbids writes, and a volume that nobody may write would stay empty. Set writes: Allowed on the FamfsPool, or publish existing files by a PersistentVolume of your own.`,
+    );
+  }
+  if (pool.master === undefined)
+    return new DriverError(
+      'master-away',
+      `No node reports to be the master of pool ${pool.name}; only it can create files.`,
+    );
+  try {
+    const layout = layoutOf(wish.parameters, wish.range, pool.allocationUnitBytes);
+    const slot = reusableSlot(wish.name, layout, pool, occupancy);
+    if (slot === undefined) requireRoom(layout, pool, occupancy);
+    return { pool, master: pool.master, layout, slot };
+  } catch (error) {
+    return DriverError.from(error);
+  }
+}
+
+/** A slot that was promised to this very volume before a crash comes first. */
+function reusableSlot(
+  name: string,
+  layout: SlotLayout,
+  pool: PoolFacts,
+  { slots }: Occupancy,
+): SlotRecord | undefined {
+  const fitting = slots.filter(
+    (slot) => slot.poolUuid === pool.uuid && slot.phase === 'Reusable' && isSameLayout(slot.layout, layout),
+  );
+  return (
+    fitting.find(({ promisedTo }) => promisedTo === name) ??
+    fitting.find(({ promisedTo }) => promisedTo === undefined)
+  );
+}
+
+/** What is recorded for a pool but not in its log yet. */
+export function pendingIn(pool: PoolFacts, { volumes }: Occupancy): { bytes: bigint; entries: number } {
+  const pending = volumes.filter(
+    ({ spec, status }) =>
+      spec.poolUuid === pool.uuid && (status.phase === 'Pending' || status.phase === 'Creating'),
+  );
+  return {
+    bytes: pending.reduce((sum, { spec }) => sum + sizeOf(spec.layout), 0n),
+    entries: pending.reduce((sum, { spec }) => sum + entriesOf(spec.layout), 0),
+  };
+}
+
+function requireRoom(layout: SlotLayout, pool: PoolFacts, occupancy: Occupancy): void {
+  const pending = pendingIn(pool, occupancy);
+  const entriesLeft = Math.max(0, pool.logEntriesFree - pending.entries);
+  if (entriesLeft < entriesOf(layout)) {
+    throw new DriverError(
+      'log-full',
+      `The log of pool ${pool.name} has ${entriesLeft} entries left and the volume needs ${entriesOf(layout)}. A log never shrinks: use another pool, or one formatted with a longer log.`,
+    );
+  }
+  const freeBytes = pool.freeBytes - pending.bytes;
+  if (layout.fileSizeBytes > pool.longestFreeRunBytes || sizeOf(layout) > freeBytes) {
+    throw new DriverError(
+      'out-of-space',
+      `Pool ${pool.name} has no room for ${layout.fileCount} × ${layout.fileSizeBytes} bytes: ${freeBytes > 0n ? freeBytes : 0n} are free, the longest run has ${pool.longestFreeRunBytes}. famfs gives deleted space back to nobody; use a smaller claim, layout: files with more files, or another pool.`,
+    );
+  }
+}
+
+/** How many log entries a new slot takes at most. */
+export function entriesOf({ fileCount }: Pick<SlotLayout, 'fileCount'>): number {
+  return fileCount + directoryEntries;
+}
+
+function compare({ preferred }: PoolTopology, a: Placement, b: Placement): number {
+  const rank = ({ pool }: Placement): number => {
+    const index = preferred.indexOf(pool.uuid);
+    return index === -1 ? preferred.length : index;
+  };
+  if (rank(a) !== rank(b)) return rank(a) - rank(b);
+  if ((a.slot === undefined) !== (b.slot === undefined)) return a.slot === undefined ? 1 : -1;
+  if (a.pool.freeBytes !== b.pool.freeBytes) return a.pool.freeBytes > b.pool.freeBytes ? -1 : 1;
+  return a.pool.name < b.pool.name ? -1 : 1;
+}
+
+function foremost(refusals: readonly DriverError[]): DriverError {
+  const rank = ({ reason }: DriverError): number => {
+    const index = reasonOrder.indexOf(reason);
+    return index === -1 ? reasonOrder.length : index;
+  };
+  const [first] = refusals.toSorted((a, b) => rank(b) - rank(a));
+  return first ?? new DriverError('pool-not-found', 'There is no pool.');
+}

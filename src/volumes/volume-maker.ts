@@ -1,0 +1,268 @@
+// The master's part of provisioning: carries out the records that name this node. Whatever happens in between, the next
+// round looks at the record and goes on from there; nothing is kept here that a new process would miss.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DriverError, type Reason } from '../errors.ts';
+import { fileNamesOf, type SlotLayout } from './slot-layout.ts';
+import { type SlotRecord, slotPath, type VolumeRecord, type VolumeStatus } from './volume-record.ts';
+import type { VolumeRecords } from './volume-records.ts';
+
+/** The mounter's verbs as the maker uses them; both report as they go. */
+export interface SlotMaker {
+  /** @returns the last report says how long the log is with all files in it */
+  makeFiles(
+    poolUuid: string,
+    directory: string,
+    layout: SlotLayout,
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly filesMade: number; readonly logEntries: number }>;
+  zeroFiles(
+    poolUuid: string,
+    directory: string,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly bytesDone: bigint }>;
+}
+
+/** Where the maker tells what it did and what went wrong. */
+export interface MakerLog {
+  info(message: string, fields: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields: Readonly<Record<string, unknown>>): void;
+}
+
+export interface VolumeMakerParts {
+  readonly records: VolumeRecords;
+  readonly maker: SlotMaker;
+  /** the name of this node, as records call it */
+  readonly node: string;
+  /** Ids of volumes that some node may still have published; their slots are not touched. */
+  readonly publishedVolumeIds: () => Promise<ReadonlySet<string>>;
+  readonly log: MakerLog;
+}
+
+const firstRetryMs = 1_000;
+const longestRetryMs = 30_000;
+/** Progress is for people, who look; each report is a write of a record. */
+const reportIntervalMs = 1_000;
+/** Looks at everything now and then, should a change not have been told. */
+const roundIntervalMs = 10_000;
+
+/** Work under way on one record. */
+interface Job {
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+interface Retry {
+  readonly atMs: number;
+  readonly delayMs: number;
+}
+
+export class VolumeMaker {
+  readonly #parts: VolumeMakerParts;
+  readonly #jobs = new Map<string, Job>();
+  readonly #retries = new Map<string, Retry>();
+  readonly #stop = new AbortController();
+  #wake: () => void = () => undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(parts: VolumeMakerParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins to work, until `stop`. */
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Ends all work where it is; another process goes on with it. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake();
+    await this.#running;
+    await Promise.all([...this.#jobs.values()].map(({ done }) => done));
+  }
+
+  async #run(): Promise<void> {
+    const { records, log } = this.#parts;
+    const forget = records.onChange(() => this.#wake());
+    try {
+      while (!this.#stop.signal.aborted) {
+        const woken = new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        await this.#round().catch((error: unknown) =>
+          log.warn('records cannot be read', { problem: DriverError.from(error).message }),
+        );
+        const pause = new AbortController();
+        await Promise.race([
+          woken,
+          sleep(this.#pauseMs(), undefined, { signal: pause.signal }).catch(() => undefined),
+        ]);
+        pause.abort();
+      }
+    } finally {
+      forget();
+      for (const { abort } of this.#jobs.values()) abort.abort();
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { records, node } = this.#parts;
+    const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
+    const open = volumes.filter(
+      ({ spec, status, deleting }) => spec.node === node && !deleting && status.phase !== 'Ready',
+    );
+    const dirty = slots.filter((slot) => slot.node === node && slot.phase === 'Scrubbing');
+    const wanted = new Set([...open.map(({ spec }) => spec.slot), ...dirty.map(({ slot }) => slot)]);
+    for (const [slot, { abort }] of this.#jobs) if (!wanted.has(slot)) abort.abort();
+    for (const slot of this.#retries.keys()) if (!wanted.has(slot)) this.#retries.delete(slot);
+    for (const record of open) this.#begin(record.spec.slot, (signal) => this.#make(record, signal));
+    if (dirty.length === 0) return;
+    const published = await this.#parts.publishedVolumeIds();
+    for (const record of dirty) {
+      if (!published.has(record.formerVolumeId))
+        this.#begin(record.slot, (signal) => this.#scrub(record, signal));
+    }
+  }
+
+  #pauseMs(): number {
+    const next = Math.min(...[...this.#retries.values()].map(({ atMs }) => atMs));
+    return Math.max(10, Math.min(roundIntervalMs, next - Date.now()));
+  }
+
+  #begin(slot: string, work: (signal: AbortSignal) => Promise<void>): void {
+    if (this.#jobs.has(slot) || (this.#retries.get(slot)?.atMs ?? 0) > Date.now()) return;
+    const abort = new AbortController();
+    const done = work(abort.signal)
+      .then(() => void this.#retries.delete(slot))
+      .catch(() => {
+        const delayMs = Math.min(longestRetryMs, (this.#retries.get(slot)?.delayMs ?? firstRetryMs / 2) * 2);
+        this.#retries.set(slot, { atMs: Date.now() + delayMs, delayMs });
+      })
+      .finally(() => {
+        this.#jobs.delete(slot);
+        this.#wake();
+      });
+    this.#jobs.set(slot, { abort, done });
+  }
+
+  async #make({ name, spec }: VolumeRecord, signal: AbortSignal): Promise<void> {
+    const { maker, log } = this.#parts;
+    const report = (change: Partial<VolumeStatus>): Promise<void> =>
+      this.#report(name, spec.volumeId, { problem: undefined, ...change });
+    try {
+      await report({ phase: 'Creating' });
+      const directory = slotPath(spec.slot);
+      let logEntries = 0;
+      const making = new Paced(reportIntervalMs);
+      for await (const made of maker.makeFiles(spec.poolUuid, directory, spec.layout, signal)) {
+        logEntries = made.logEntries;
+        await making.perhaps(() => report({ filesMade: made.filesMade }));
+      }
+      await report({ phase: 'Zeroing', filesMade: spec.layout.fileCount, logEntries, bytesZeroed: 0n });
+      const zeroing = new Paced(reportIntervalMs);
+      for await (const { bytesDone } of maker.zeroFiles(
+        spec.poolUuid,
+        directory,
+        fileNamesOf(spec.layout),
+        signal,
+      ))
+        await zeroing.perhaps(() => report({ bytesZeroed: bytesDone }));
+      await report({
+        phase: 'Ready',
+        bytesZeroed: BigInt(spec.layout.fileCount) * spec.layout.fileSizeBytes,
+      });
+      log.info('volume made', { volumeId: spec.volumeId, pool: spec.poolUuid, path: directory });
+    } catch (error) {
+      await this.#fail(error, spec.volumeId, signal, (problem) => report({ problem }));
+    }
+  }
+
+  async #scrub(record: SlotRecord, signal: AbortSignal): Promise<void> {
+    const { maker, log } = this.#parts;
+    const { slot, poolUuid, layout } = record;
+    const report = (change: Partial<SlotRecord>): Promise<void> =>
+      this.#reportSlot(slot, { problem: undefined, ...change });
+    try {
+      const paced = new Paced(reportIntervalMs);
+      for await (const { bytesDone } of maker.zeroFiles(
+        poolUuid,
+        slotPath(slot),
+        fileNamesOf(layout),
+        signal,
+      ))
+        await paced.perhaps(() => report({ bytesZeroed: bytesDone }));
+      await report({ phase: 'Reusable', bytesZeroed: BigInt(layout.fileCount) * layout.fileSizeBytes });
+      log.info('slot can be used again', { pool: poolUuid, path: slotPath(slot) });
+    } catch (error) {
+      await this.#fail(error, record.formerVolumeId, signal, (problem) => report({ problem }));
+    }
+  }
+
+  /** Says in the record what went wrong, and throws it, for a later try. Work that was called off says nothing. */
+  async #fail(
+    error: unknown,
+    volumeId: string,
+    signal: AbortSignal,
+    report: (problem: { reason: Reason; message: string }) => Promise<void>,
+  ): Promise<never> {
+    const { reason, message } = DriverError.from(error);
+    if (!signal.aborted) {
+      this.#parts.log.warn('work on a volume failed', { volumeId, reason, problem: message });
+      await report({ reason, message }).catch(() => undefined);
+    }
+    throw error;
+  }
+
+  async #report(name: string, volumeId: string, change: Partial<VolumeStatus>): Promise<void> {
+    const { records } = this.#parts;
+    await untilAgreed(async () => {
+      const record = await records.get(name);
+      if (record?.spec.volumeId !== volumeId || record.deleting) throw calledOff(name);
+      await records.update({ ...record, status: { ...record.status, ...change } });
+    });
+  }
+
+  async #reportSlot(slot: string, change: Partial<SlotRecord>): Promise<void> {
+    const { records } = this.#parts;
+    await untilAgreed(async () => {
+      const record = (await records.slots()).find((each) => each.slot === slot);
+      if (record === undefined) throw calledOff(slot);
+      await records.updateSlot({ ...record, ...change });
+    });
+  }
+}
+
+/** Lets something happen at most once in an interval, and at once the first time. */
+class Paced {
+  readonly #intervalMs: number;
+  #nextMs = 0;
+
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs;
+  }
+
+  async perhaps(act: () => Promise<void>): Promise<void> {
+    if (Date.now() < this.#nextMs) return;
+    this.#nextMs = Date.now() + this.#intervalMs;
+    await act();
+  }
+}
+
+/** Repeats a conditional write that somebody else was quicker than. */
+async function untilAgreed(write: () => Promise<void>): Promise<void> {
+  const attempts = 10;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await write();
+      return;
+    } catch (error) {
+      const lost = error instanceof DriverError && error.reason === 'record-conflict';
+      if (!lost || attempt === attempts) throw error;
+    }
+  }
+}
+
+function calledOff(what: string): DriverError {
+  return new DriverError('cancelled', `The work on ${what} was called off.`);
+}
