@@ -10,6 +10,7 @@ import {
 } from '../mounter/client.ts';
 import type { CallContext } from '../rpc/call.ts';
 import type { CallOptions } from '../rpc/client.ts';
+import { steadyNowMs } from '../rpc/steady-clock.ts';
 import type { PoolUuid, TargetPath, VolumeId } from '../volumes/ids.ts';
 import { OperationLocks } from './operation-locks.ts';
 import type { PublishOrder } from './publish-order.ts';
@@ -112,11 +113,11 @@ export function notPublished(volumeId: VolumeId, target: TargetPath | undefined)
 
 /** The caller's deadline and withdrawal, passed on. */
 export function within({ signal, deadlineMs }: CallContext): CallOptions {
-  return { signal, deadlineMs: deadlineMs ?? Date.now() + defaultTimeoutMs };
+  return { signal, deadlineMs: deadlineMs ?? steadyNowMs() + defaultTimeoutMs };
 }
 
 function withMargin(context: CallContext): CallOptions {
   if (context.deadlineMs === undefined) return within(context);
-  const marginMs = Math.min((context.deadlineMs - Date.now()) * marginShare, longestMarginMs);
+  const marginMs = Math.min((context.deadlineMs - steadyNowMs()) * marginShare, longestMarginMs);
   return { signal: context.signal, deadlineMs: context.deadlineMs - Math.max(marginMs, 0) };
 }

@@ -36,7 +36,7 @@ export class LogFollower {
   #summary: LogSummary | undefined;
   #problem: Problem | undefined;
   #replayed = 0;
-  #triedAtMs = 0;
+  #triedAtMs = Number.NEGATIVE_INFINITY;
   /** A replay that waits for its turn: whoever needs one now can share it. */
   #next: { force: boolean; done: Promise<void> } | undefined;
 
@@ -100,7 +100,7 @@ export class LogFollower {
 
   /** Replays if the header has moved, or if it is time to whatever it says; leaves it when somebody is at the log. */
   async replayIfMoved(): Promise<void> {
-    const isDue = Date.now() - this.#triedAtMs > this.#parts.replayIntervalMs;
+    const isDue = performance.now() - this.#triedAtMs > this.#parts.replayIntervalMs;
     try {
       await this.#parts.queue.tryRun(async (lockFd) => {
         if (isDue || (await this.#parts.worker.request('logMoved', {})))
@@ -116,7 +116,7 @@ export class LogFollower {
    * so nothing is replayed that has not been read and found good here first (design 5).
    */
   async #replayLocked(lockFd: number, force: boolean): Promise<void> {
-    if (force) this.#triedAtMs = Date.now();
+    if (force) this.#triedAtMs = performance.now();
     const { entriesUsed } = await this.#read();
     if (!force && entriesUsed === this.#replayed) return;
     await this.#parts.mounts.replay(this.#uuid, lockFd);

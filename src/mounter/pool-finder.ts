@@ -247,11 +247,11 @@ class Retry {
   #pauseMs = firstRetryMs;
 
   isDue(): boolean {
-    return Date.now() >= this.#dueAtMs;
+    return performance.now() >= this.#dueAtMs;
   }
 
   failed(): void {
-    this.#dueAtMs = Date.now() + this.#pauseMs;
+    this.#dueAtMs = performance.now() + this.#pauseMs;
     this.#pauseMs = Math.min(this.#pauseMs * 2, longestRetryMs);
   }
 

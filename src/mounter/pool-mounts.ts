@@ -98,7 +98,7 @@ export class PoolMounts {
    */
   async identify(device: PoolDevice, driver: string | undefined): Promise<string> {
     const uuid = await this.#parts.machineQueue.run((lockFd) => this.#identifyLocked(device, driver, lockFd));
-    this.#identified.set(device.path, { uuid, atMs: Date.now() });
+    this.#identified.set(device.path, { uuid, atMs: performance.now() });
     return uuid;
   }
 
@@ -146,7 +146,7 @@ export class PoolMounts {
     const { commands, launcher, mode, settings } = this.#parts;
     const known = this.#identified.get(device.path);
     this.#identified.delete(device.path);
-    const isFresh = known !== undefined && Date.now() - known.atMs < freshIdentityMs;
+    const isFresh = known !== undefined && performance.now() - known.atMs < freshIdentityMs;
     const found = isFresh ? known.uuid : await this.#identifyLocked(device, 'fsdev_dax', lockFd);
     if (found !== uuid) {
       throw new DriverError(
@@ -279,9 +279,9 @@ export class PoolMounts {
 
   /** The device is free only when the daemon has gone, which is after umount returns (famfs-kernel 3). */
   async #waitForDaemon(mountPath: string): Promise<void> {
-    const endsAt = Date.now() + daemonEndMs;
+    const endsAt = performance.now() + daemonEndMs;
     while (this.#daemonsOf(mountPath).length > 0) {
-      if (Date.now() > endsAt) {
+      if (performance.now() > endsAt) {
         throw new DriverError(
           'pool-in-use',
           `The famfs daemon of ${mountPath} has not ended ${daemonEndMs} ms after its mount; something in another namespace still uses it.`,

@@ -8,6 +8,7 @@ import type { CallMetrics } from '../observe/metrics.ts';
 import type { Codec, MethodType } from './codec.ts';
 import type { Abortable, RunningCalls } from './running-calls.ts';
 import { statusNameOf } from './status.ts';
+import { steadyNowMs } from './steady-clock.ts';
 
 /** What a handler is told about the call it serves. */
 export interface CallContext {
@@ -17,7 +18,7 @@ export interface CallContext {
   readonly requestId: string;
   /** Fires at the caller's deadline, when the caller withdraws, and when the process stops; `reason` is a DriverError. */
   readonly signal: AbortSignal;
-  /** Milliseconds since 1970; undefined when the caller set none. */
+  /** A moment of `steadyNowMs`; undefined when the caller set none. */
   readonly deadlineMs: number | undefined;
   readonly log: Logger;
 }
@@ -43,7 +44,7 @@ export function decodeRequest(codec: Codec, bytes: Uint8Array): object {
 export interface TransportedCall {
   /** As its codec decoded it, or a MalformedRequest. */
   readonly request: object;
-  /** Milliseconds since 1970; undefined when the caller set none. */
+  /** A moment of `steadyNowMs`; undefined when the caller set none. */
   readonly deadlineMs: number | undefined;
   /** The caller left before the call got here. */
   readonly withdrawn: boolean;
@@ -258,7 +259,7 @@ class ServedCall implements CallContext, CallInProgress, Abortable {
 
   #withdrawal(): DriverError {
     const { deadlineMs } = this.#call;
-    return deadlineMs !== undefined && Date.now() >= deadlineMs - deadlineSlackMs
+    return deadlineMs !== undefined && steadyNowMs() >= deadlineMs - deadlineSlackMs
       ? this.#expiry()
       : new DriverError('cancelled', `the caller of ${this.method} withdrew the call`);
   }

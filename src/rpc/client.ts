@@ -24,13 +24,14 @@ import type {
 import { keepaliveTimeoutMs, maximumMessageBytes } from './limits.ts';
 import { parseSocketAddress } from './socket.ts';
 import { errorOfFailure } from './status.ts';
+import { steadyNowMs } from './steady-clock.ts';
 
 export interface CallOptions {
   /** Withdraws the call: the server sees a cancel. */
   readonly signal?: AbortSignal;
   /** Milliseconds the caller waits at most; the server learns of it. */
   readonly timeoutMs?: number;
-  /** The same as a moment, in milliseconds since 1970; the earlier of the two counts. */
+  /** The same as a moment, of `steadyNowMs`; the earlier of the two counts. */
   readonly deadlineMs?: number | undefined;
 }
 
@@ -161,9 +162,10 @@ function streamCall({ client, toError }: Caller, method: MethodType) {
 }
 
 function grpcOptions({ timeoutMs, deadlineMs }: CallOptions): GrpcCallOptions {
-  const byTimeout = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
-  const deadline = Math.min(byTimeout, deadlineMs ?? Number.POSITIVE_INFINITY);
-  return Number.isFinite(deadline) ? { deadline } : {};
+  const byDeadlineMs = deadlineMs === undefined ? Number.POSITIVE_INFINITY : deadlineMs - steadyNowMs();
+  const leftMs = Math.min(timeoutMs ?? Number.POSITIVE_INFINITY, byDeadlineMs);
+  // grpc-js makes a duration of it again at once, by the clock of the machine.
+  return Number.isFinite(leftMs) ? { deadline: Date.now() + leftMs } : {};
 }
 
 function errorOf(failure: ServiceError, { unavailableReason, name }: ClientOptions): Error {

@@ -1,4 +1,5 @@
 // One timer for any number of deadlines. Knows nothing of what has them.
+import { steadyNowMs } from './steady-clock.ts';
 
 /** The longest delay that a timer of Node takes. */
 const longestDelayMs = 2 ** 31 - 1;
@@ -17,12 +18,12 @@ export class DeadlineWatch {
     this.#look = look;
   }
 
-  /** @param deadlineMs milliseconds since 1970 */
+  /** @param deadlineMs a moment of the steady clock */
   add(deadlineMs: number): void {
     if (deadlineMs >= this.#lookAtMs) return;
     this.close();
     this.#lookAtMs = deadlineMs;
-    const delayMs = Math.min(Math.max(deadlineMs - Date.now(), 0), longestDelayMs);
+    const delayMs = Math.min(Math.max(deadlineMs - steadyNowMs(), 0), longestDelayMs);
     // Whoever waits has a socket open, which keeps the process alive.
     this.#timer = setTimeout(() => this.#onTimer(), delayMs).unref();
   }
@@ -34,7 +35,7 @@ export class DeadlineWatch {
 
   #onTimer(): void {
     this.#lookAtMs = Number.POSITIVE_INFINITY;
-    const next = this.#look(Date.now());
+    const next = this.#look(steadyNowMs());
     if (next < Number.POSITIVE_INFINITY) this.add(next);
   }
 }

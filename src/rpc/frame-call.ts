@@ -3,6 +3,7 @@ import { DriverError } from '../errors.ts';
 import type { CallOptions } from './client.ts';
 import type { MethodType } from './codec.ts';
 import { type FrameKind, frameKind, initialCredit } from './frame.ts';
+import { steadyNowMs } from './steady-clock.ts';
 
 /** What a call can ask of the connection it runs on. */
 export interface CallCarrier {
@@ -17,7 +18,7 @@ export interface CallCarrier {
 /** What both kinds of calls share: the deadline, the withdrawal, an end that comes once. */
 abstract class PendingCall {
   readonly method: MethodType;
-  /** Milliseconds since 1970; Infinity when there is none. */
+  /** A moment of `steadyNowMs`; Infinity when there is none. */
   readonly deadlineMs: number;
   protected callId = 0;
   protected carrier: CallCarrier | undefined;
@@ -27,7 +28,7 @@ abstract class PendingCall {
   constructor(method: MethodType, { signal, timeoutMs, deadlineMs }: CallOptions) {
     this.method = method;
     this.#signal = signal;
-    const byTimeout = timeoutMs === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutMs;
+    const byTimeout = timeoutMs === undefined ? Number.POSITIVE_INFINITY : steadyNowMs() + timeoutMs;
     this.deadlineMs = deadlineMs === undefined ? byTimeout : Math.min(byTimeout, deadlineMs);
   }
 

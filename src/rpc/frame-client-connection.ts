@@ -16,6 +16,7 @@ import type { CallCarrier, PendingStream, PendingUnary } from './frame-call.ts';
 import { FrameSocket } from './frame-socket.ts';
 import { keepaliveTimeoutMs } from './limits.ts';
 import { errorOfFailure } from './status.ts';
+import { steadyNowMs } from './steady-clock.ts';
 
 export interface FrameClientConnectionOptions {
   /** For messages, such as "the mounter". */
@@ -67,7 +68,7 @@ export class FrameClientConnection implements CallCarrier {
     }
     let timeoutMs = 0;
     if (call.deadlineMs !== Number.POSITIVE_INFINITY) {
-      timeoutMs = Math.min(Math.ceil(call.deadlineMs - Date.now()), longestTimeoutMs);
+      timeoutMs = Math.min(Math.ceil(call.deadlineMs - steadyNowMs()), longestTimeoutMs);
       if (!(timeoutMs > 0)) {
         call.expire();
         return;

@@ -19,6 +19,7 @@ import { encodeEmpty, encodeError, FrameDecoder, frameKind } from './frame.ts';
 import { createFrameClient } from './frame-client.ts';
 import { FrameServer } from './frame-server.ts';
 import type { Handlers } from './server.ts';
+import { steadyNowMs } from './steady-clock.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
@@ -104,7 +105,7 @@ describe('a frame client', () => {
         return {};
       },
     });
-    await assert.rejects(client.calls.bind({}, { deadlineMs: Date.now() }), reasonIs('deadline-exceeded'));
+    await assert.rejects(client.calls.bind({}, { deadlineMs: steadyNowMs() }), reasonIs('deadline-exceeded'));
     await assert.rejects(client.calls.bind({}, { signal: AbortSignal.abort() }), reasonIs('cancelled'));
     const stream = client.calls.watchState({}, { signal: AbortSignal.abort() })[Symbol.asyncIterator]();
     await assert.rejects(stream.next(), reasonIs('cancelled'));

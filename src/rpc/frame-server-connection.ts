@@ -28,6 +28,7 @@ import { FrameSocket } from './frame-socket.ts';
 import { maximumCallsPerConnection } from './limits.ts';
 import { messageOf, statusOfReason } from './status.ts';
 import { statusCode } from './status-code.ts';
+import { steadyNowMs } from './steady-clock.ts';
 
 export interface FrameServerConnectionOptions {
   readonly methods: ReadonlyMap<string, ServedMethod>;
@@ -103,7 +104,7 @@ export class FrameServerConnection {
       return;
     }
     const request = decodeRequest(method.type.request, message);
-    const deadlineMs = timeoutMs === 0 ? undefined : Date.now() + timeoutMs;
+    const deadlineMs = timeoutMs === 0 ? undefined : steadyNowMs() + timeoutMs;
     const call = new FrameCall(this.#socket, this.#calls, callId, request, deadlineMs);
     this.#calls.set(callId, call);
     if (deadlineMs !== undefined) this.#deadlines.add(deadlineMs);

@@ -17,6 +17,7 @@ import {
   type TransportedUnary,
 } from './call.ts';
 import { messageOf, statusOfReason } from './status.ts';
+import { steadyNowMs } from './steady-clock.ts';
 
 /** What grpc-js calls for a method with one answer. */
 export function grpcUnaryHandler(
@@ -43,7 +44,7 @@ function follow(call: GrpcCall, inProgress: CallInProgress): void {
 
 function deadlineOf(call: GrpcCall): number | undefined {
   const deadline = Number(call.getDeadline());
-  return Number.isFinite(deadline) ? deadline : undefined;
+  return Number.isFinite(deadline) ? steadyNowMs() + (deadline - Date.now()) : undefined;
 }
 
 function statusOf(error: DriverError) {
