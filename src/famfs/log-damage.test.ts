@@ -17,7 +17,7 @@ import type { LogEntry } from './log-entry.ts';
 import { logEntryOffset, logHeaderBytes } from './log-header.ts';
 import { PoolLog } from './pool-log.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
-import { encodeSuperblock, type Superblock, superblockBytes } from './superblock.ts';
+import { type Superblock, superblockBytes } from './superblock.ts';
 
 const superblock: Superblock = { ...sample, logLengthBytes: unit };
 const striped: LogEntry = {
