@@ -38,6 +38,7 @@ export interface PoolState {
   readonly binds: number;
   readonly simulated: boolean;
   readonly healthyAtMs: number;
+  readonly allocationUnitBytes: bigint;
 }
 
 export interface NodeState {

@@ -13,6 +13,7 @@ export interface LogSummary {
   readonly sizeBytes: bigint;
   readonly freeBytes: bigint;
   readonly longestFreeRunBytes: bigint;
+  readonly allocationUnitBytes: bigint;
   readonly changed: boolean;
 }
 

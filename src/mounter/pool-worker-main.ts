@@ -114,6 +114,7 @@ class PoolWorkerState {
         sizeBytes: space.sizeBytes,
         freeBytes: space.freeBytes,
         longestFreeRunBytes: space.longestFreeRunBytes,
+        allocationUnitBytes: superblock.allocationUnitBytes,
         changed,
       };
     } catch (error) {

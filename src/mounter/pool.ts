@@ -88,6 +88,7 @@ export class Pool {
       binds: this.#parts.registry.countOfPool(this.uuid),
       simulated: this.#device.simulated,
       healthyAtMs: this.#healthyAtMs,
+      allocationUnitBytes: summary?.allocationUnitBytes ?? 0n,
     };
   }
 

@@ -1,29 +1,9 @@
 // Composition root of the mounter: reads the configuration, builds the parts, serves until told to stop.
-import { existsSync, mkdirSync } from 'node:fs';
-import path from 'node:path';
 import { readConfig } from '../config/options.ts';
-import { type MounterConfig, mounterRole } from '../config.ts';
-import { DriverError } from '../errors.ts';
-import type { CommandLocation } from '../famfs/command-location.ts';
-import { FamfsCommands } from '../famfs/famfs-commands.ts';
-import { listDaxDevices } from '../linux/dax-devices.ts';
-import { atEffect, nameEffectRole } from '../linux/effect-point.ts';
+import { mounterRole } from '../config.ts';
+import { nameEffectRole } from '../linux/effect-point.ts';
 import { leaveNetwork } from '../linux/network-namespace.ts';
-import { WorkerProcess } from '../linux/worker-process.ts';
-import { BindRecords } from '../mounter/bind-record.ts';
-import { BindRegistry } from '../mounter/bind-registry.ts';
-import { ChangeSignal } from '../mounter/change-signal.ts';
-import { CommandQueue } from '../mounter/command-queue.ts';
-import { chooseLauncher, type Launcher, writableHierarchies } from '../mounter/launcher.ts';
-import { Mounter } from '../mounter/mounter.ts';
-import type { MounterSettings } from '../mounter/mounter-settings.ts';
-import { chooseMode, kernelFileSystems, readNodeFacts } from '../mounter/node-facts.ts';
-import { Pool } from '../mounter/pool.ts';
-import { PoolFinder } from '../mounter/pool-finder.ts';
-import { PoolMounts } from '../mounter/pool-mounts.ts';
-import type { Mode } from '../mounter/pool-state.ts';
-import { PoolWorker } from '../mounter/pool-worker.ts';
-import type { PoolWorkerSettings } from '../mounter/pool-worker-main.ts';
+import type { Mounter } from '../mounter/mounter.ts';
 import { mounterHandlers, mounterService } from '../mounter/service.ts';
 import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { startHttpServer } from '../observe/http-server.ts';
@@ -31,6 +11,8 @@ import { createLogger, type Logger } from '../observe/logger.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { FrameServer } from '../rpc/frame-server.ts';
 import { driverVersion } from '../version.ts';
+import { buildMounter } from './mounter-parts.ts';
+import { stopSignal } from './stop-signal.ts';
 
 /** Runs the mounter until SIGTERM or SIGINT. Mounts, binds and daemons outlive it. */
 export async function runMounter(argv: readonly string[]): Promise<void> {
@@ -66,123 +48,6 @@ export async function runMounter(argv: readonly string[]): Promise<void> {
   process.exit(0);
 }
 
-/** All parts of the mounter, wired. */
-function buildMounter(config: MounterConfig, log: Logger): Mounter {
-  const settings = settingsOf(config);
-  for (const folder of [settings.poolDir, settings.shadowDir, settings.lockDir])
-    atEffect(`mkdir ${path.basename(folder)}`, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
-  const location: CommandLocation =
-    config.famfsLocation === 'host' ? { kind: 'host', hostPid: config.hostPid } : { kind: 'image' };
-  const mode = chooseMode(settings.mode, kernelFileSystems());
-  const launcher = launcherOf(config, location);
-  const records = new BindRecords(settings.recordDir);
-  const registry = new BindRegistry(records);
-  const changes = new ChangeSignal();
-  const workerOf = poolWorkers(settings);
-  const commands = famfsCommands(config, mode, location, log);
-  const mounts = new PoolMounts({
-    settings,
-    mode,
-    location,
-    launcher,
-    commands,
-    machineQueue: new CommandQueue(path.join(settings.lockDir, 'machine')),
-    startWorker: workerOf,
-    log,
-  });
-  const finder = new PoolFinder({
-    settings,
-    mounts,
-    changes,
-    log,
-    listDevices: () => listDaxDevices(settings.sysfsRoot, settings.devRoot),
-    makePool: (uuid, device) =>
-      new Pool(uuid, device, {
-        mounts,
-        registry,
-        log,
-        worker: workerOf(uuid, mounts.pathOf(uuid)),
-        queue: new CommandQueue(path.join(settings.lockDir, `pool-${uuid}`)),
-        replayIntervalMs: settings.replayIntervalMs,
-        onChange: () => changes.raise(),
-      }),
-  });
-  const facts = readNodeFacts({
-    mode,
-    launcher: launcher.name,
-    famfsLocation: config.famfsLocation,
-    visibleBinDir: config.famfsLocation === 'image' ? config.famfsBinDir : undefined,
-    systemUuidPath: settings.systemUuidPath,
-  });
-  return new Mounter({
-    ...{ settings, facts, finder, registry, records, changes, commands, log },
-    startBulkWorker: (uuid) => workerOf(uuid, mounts.pathOf(uuid)),
-  });
-}
-
-function settingsOf(config: MounterConfig): MounterSettings {
-  const { pools, stateDir, ...rest } = config;
-  return { ...rest, recordDir: stateDir, pools: pools === 'all' ? undefined : pools };
-}
-
-function famfsCommands(
-  config: MounterConfig,
-  mode: Mode,
-  location: CommandLocation,
-  log: Logger,
-): FamfsCommands {
-  return new FamfsCommands({
-    mode,
-    location,
-    ...(config.famfsBinDir === undefined ? {} : { famfsBinDir: config.famfsBinDir }),
-    onFinished: ({ request, outcome, result }) => {
-      const failure =
-        outcome.kind === 'failed' ? { reason: outcome.error.reason, problem: outcome.error.message } : {};
-      const durationMs = Math.round(result?.durationMs ?? 0);
-      log[outcome.kind === 'failed' ? 'info' : 'debug']('famfs command finished', {
-        command: request.name,
-        outcome: outcome.kind,
-        durationMs,
-        ...failure,
-      });
-    },
-  });
-}
-
-function launcherOf(config: MounterConfig, location: CommandLocation): Launcher {
-  const hostRoot = location.kind === 'host' ? `/proc/${location.hostPid}/root` : '';
-  return chooseLauncher(
-    config.launcher,
-    location,
-    existsSync(`${hostRoot}/run/systemd/system`),
-    writableHierarchies(config.hostPid),
-  );
-}
-
-function poolWorkers(settings: MounterSettings): (poolUuid: string, mountPath: string) => PoolWorker {
-  return (poolUuid, mountPath) => {
-    const order: PoolWorkerSettings = {
-      poolUuid,
-      mountPath,
-      allowedRoots: settings.kubeletDirs,
-      recordDirectory: settings.recordDir,
-    };
-    return new PoolWorker(() => startWorker(order), poolUuid, settings.probeTimeoutMs);
-  };
-}
-
-/** Starts this very program again, as a worker. */
-function startWorker(order: PoolWorkerSettings): WorkerProcess {
-  const program = process.argv[1];
-  if (program === undefined) throw new DriverError('internal', 'The program does not know its own path.');
-  const argv = [process.execPath, ...process.execArgv, program, 'mounter-worker', JSON.stringify(order)];
-  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
-  return new WorkerProcess(argv, {
-    PATH,
-    ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
-  });
-}
-
 function checksOf(mounter: Mounter) {
   return {
     healthy: () => [],
@@ -196,10 +61,4 @@ function leaveNetworkIfAllowed(logger: Logger): void {
   } catch (error) {
     logger.warn('the mounter stays in its network namespace', { error });
   }
-}
-
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-  });
 }

@@ -16,6 +16,7 @@ import { createLogger, type Logger } from '../observe/logger.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { driverVersion } from '../version.ts';
+import { stopSignal } from './stop-signal.ts';
 
 /** Asked by kubelet and probes all the time; their lines would bury the others. */
 const quietMethods = [
@@ -111,11 +112,5 @@ async function startObserving(
       if (problem !== undefined) return [problem.message];
       return state?.settled === true ? [] : ['the mounter has not looked at all devices yet'];
     },
-  });
-}
-
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
 }

@@ -1,0 +1,148 @@
+// The mounter, wired: what its own role and the role that is everything in one build. Serves nothing by itself.
+import { existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { MounterConfig } from '../config.ts';
+import { DriverError } from '../errors.ts';
+import type { CommandLocation } from '../famfs/command-location.ts';
+import { FamfsCommands } from '../famfs/famfs-commands.ts';
+import { listDaxDevices } from '../linux/dax-devices.ts';
+import { atEffect } from '../linux/effect-point.ts';
+import { WorkerProcess } from '../linux/worker-process.ts';
+import { BindRecords } from '../mounter/bind-record.ts';
+import { BindRegistry } from '../mounter/bind-registry.ts';
+import { ChangeSignal } from '../mounter/change-signal.ts';
+import { CommandQueue } from '../mounter/command-queue.ts';
+import { chooseLauncher, type Launcher, writableHierarchies } from '../mounter/launcher.ts';
+import { Mounter } from '../mounter/mounter.ts';
+import type { MounterSettings } from '../mounter/mounter-settings.ts';
+import { chooseMode, kernelFileSystems, readNodeFacts } from '../mounter/node-facts.ts';
+import { Pool } from '../mounter/pool.ts';
+import { PoolFinder } from '../mounter/pool-finder.ts';
+import { PoolMounts } from '../mounter/pool-mounts.ts';
+import type { Mode } from '../mounter/pool-state.ts';
+import { PoolWorker } from '../mounter/pool-worker.ts';
+import type { PoolWorkerSettings } from '../mounter/pool-worker-main.ts';
+import type { Logger } from '../observe/logger.ts';
+
+/** What of the mounter's options its parts need; where it serves is for the role. */
+export type MounterPartsConfig = Omit<
+  MounterConfig,
+  'socket' | 'logLevel' | 'logFormat' | 'metricsAddress' | 'drainTimeoutMs'
+>;
+
+/** All parts of the mounter, wired, and its folders made. */
+export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
+  const settings = settingsOf(config);
+  for (const folder of [settings.poolDir, settings.shadowDir, settings.lockDir])
+    atEffect(`mkdir ${path.basename(folder)}`, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
+  const location: CommandLocation =
+    config.famfsLocation === 'host' ? { kind: 'host', hostPid: config.hostPid } : { kind: 'image' };
+  const mode = chooseMode(settings.mode, kernelFileSystems());
+  const launcher = launcherOf(config, location);
+  const records = new BindRecords(settings.recordDir);
+  const registry = new BindRegistry(records);
+  const changes = new ChangeSignal();
+  const workerOf = poolWorkers(settings);
+  const commands = famfsCommands(config, mode, location, log);
+  const mounts = new PoolMounts({
+    settings,
+    mode,
+    location,
+    launcher,
+    commands,
+    machineQueue: new CommandQueue(path.join(settings.lockDir, 'machine')),
+    startWorker: workerOf,
+    log,
+  });
+  const finder = new PoolFinder({
+    settings,
+    mounts,
+    changes,
+    log,
+    listDevices: () => listDaxDevices(settings.sysfsRoot, settings.devRoot),
+    makePool: (uuid, device) =>
+      new Pool(uuid, device, {
+        mounts,
+        registry,
+        log,
+        worker: workerOf(uuid, mounts.pathOf(uuid)),
+        queue: new CommandQueue(path.join(settings.lockDir, `pool-${uuid}`)),
+        replayIntervalMs: settings.replayIntervalMs,
+        onChange: () => changes.raise(),
+      }),
+  });
+  const facts = readNodeFacts({
+    mode,
+    launcher: launcher.name,
+    famfsLocation: config.famfsLocation,
+    visibleBinDir: config.famfsLocation === 'image' ? config.famfsBinDir : undefined,
+    systemUuidPath: settings.systemUuidPath,
+  });
+  return new Mounter({
+    ...{ settings, facts, finder, registry, records, changes, commands, log },
+    startBulkWorker: (uuid) => workerOf(uuid, mounts.pathOf(uuid)),
+  });
+}
+
+function settingsOf(config: MounterPartsConfig): MounterSettings {
+  const { pools, stateDir, ...rest } = config;
+  return { ...rest, recordDir: stateDir, pools: pools === 'all' ? undefined : pools };
+}
+
+function famfsCommands(
+  config: MounterPartsConfig,
+  mode: Mode,
+  location: CommandLocation,
+  log: Logger,
+): FamfsCommands {
+  return new FamfsCommands({
+    mode,
+    location,
+    ...(config.famfsBinDir === undefined ? {} : { famfsBinDir: config.famfsBinDir }),
+    onFinished: ({ request, outcome, result }) => {
+      const failure =
+        outcome.kind === 'failed' ? { reason: outcome.error.reason, problem: outcome.error.message } : {};
+      const durationMs = Math.round(result?.durationMs ?? 0);
+      log[outcome.kind === 'failed' ? 'info' : 'debug']('famfs command finished', {
+        command: request.name,
+        outcome: outcome.kind,
+        durationMs,
+        ...failure,
+      });
+    },
+  });
+}
+
+function launcherOf(config: MounterPartsConfig, location: CommandLocation): Launcher {
+  const hostRoot = location.kind === 'host' ? `/proc/${location.hostPid}/root` : '';
+  return chooseLauncher(
+    config.launcher,
+    location,
+    existsSync(`${hostRoot}/run/systemd/system`),
+    writableHierarchies(config.hostPid),
+  );
+}
+
+function poolWorkers(settings: MounterSettings): (poolUuid: string, mountPath: string) => PoolWorker {
+  return (poolUuid, mountPath) => {
+    const order: PoolWorkerSettings = {
+      poolUuid,
+      mountPath,
+      allowedRoots: settings.kubeletDirs,
+      recordDirectory: settings.recordDir,
+    };
+    return new PoolWorker(() => startWorker(order), poolUuid, settings.probeTimeoutMs);
+  };
+}
+
+/** Starts this very program again, as a worker. */
+function startWorker(order: PoolWorkerSettings): WorkerProcess {
+  const program = process.argv[1];
+  if (program === undefined) throw new DriverError('internal', 'The program does not know its own path.');
+  const argv = [process.execPath, ...process.execArgv, program, 'mounter-worker', JSON.stringify(order)];
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+  return new WorkerProcess(argv, {
+    PATH,
+    ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
+  });
+}
