@@ -70,15 +70,20 @@ const sharedOptions = {
   },
 } as const satisfies BuildOptions;
 
-/** Puts a module that explains itself in the place of each role that does not belong into the bundle. */
+/**
+ * Puts a module that explains itself in the place of each role that does not belong into the bundle. Roles are what
+ * src/main.ts reaches as `./roles/…`; what else lies in src/roles/ is part of the roles that use it.
+ */
 function leaveOutOtherRoles({ name, roles }: Bundle): Plugin {
   return {
     name: 'leave-out-other-roles',
-    setup({ onLoad }) {
+    setup({ onLoad, onResolve }) {
       if (roles === undefined) return;
-      onLoad({ filter: /\/src\/roles\/[^/]+\.ts$/ }, ({ path: file }) => {
+      onResolve({ filter: /^\.\/roles\/[^/]+\.ts$/ }, ({ path: file }) => {
         const role = path.basename(file, '.ts');
-        if (roles.includes(role)) return undefined;
+        return roles.includes(role) ? undefined : { path: role, namespace: 'left-out' };
+      });
+      onLoad({ filter: /.*/, namespace: 'left-out' }, ({ path: role }) => {
         const message = `${name}.cjs does not hold "${role}"; run famfs-csi.cjs for it.`;
         return { contents: `throw new Error(${JSON.stringify(message)});`, loader: 'js' };
       });
