@@ -1,7 +1,7 @@
 // The identity of this node in famfs's eyes, and the role it gives the node for a pool (famfs reference 3).
 // Must never create the file: famfs does that, with a new identity, whenever it finds none.
 import { readFileSync } from 'node:fs';
-import { DriverError } from '../errors.ts';
+import { DriverError, exhaustedLimit } from '../errors.ts';
 import type { Superblock } from './superblock.ts';
 
 export const systemUuidPath = '/opt/famfs/system_uuid';
@@ -10,7 +10,8 @@ export type Role = 'master' | 'client';
 
 /**
  * The system UUID of this node, lower-case, or undefined where the node has none yet. Throws DriverError
- * `permission-missing` for a file that cannot be read and `config-invalid` for one that holds no UUID.
+ * `permission-missing` for a file that cannot be read, `resource-exhausted` when no file can be, and `config-invalid` for
+ * one that holds no UUID.
  */
 export function readSystemUuid(path: string = systemUuidPath): string | undefined {
   let text: string;
@@ -19,6 +20,7 @@ export function readSystemUuid(path: string = systemUuidPath): string | undefine
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (exhaustedLimit(error) !== undefined) throw DriverError.from(error);
     throw new DriverError(
       'permission-missing',
       `The system UUID of this node cannot be read from ${path} (${String(code)}): without it the node’s role is unknown.`,

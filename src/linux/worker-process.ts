@@ -17,10 +17,13 @@ export type WorkerFailure = 'timed-out' | 'exited' | 'not-started';
 export class WorkerError extends Error {
   override readonly name = 'WorkerError';
   readonly failure: WorkerFailure;
+  /** Somebody ended it: we by `kill`, or the kernel for want of memory, or a person. */
+  readonly killed: boolean;
 
-  constructor(failure: WorkerFailure, message: string, options: { cause?: unknown } = {}) {
+  constructor(failure: WorkerFailure, message: string, options: { cause?: unknown; killed?: boolean } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.failure = failure;
+    this.killed = options.killed === true;
   }
 }
 
@@ -73,7 +76,7 @@ export class WorkerProcess {
       this.#onStartError(error);
       return;
     }
-    child.on('exit', (code, signal) => this.#onExit(`exited with ${signal ?? code}`));
+    child.on('exit', (code, signal) => this.#onExit(`exited with ${signal ?? code}`, signal === 'SIGKILL'));
     child.on('error', (error) => this.#onStartError(error));
     this.#child = child;
     // Where there is no descriptor left there are no streams either, and the error comes in the next turn.
@@ -122,7 +125,7 @@ export class WorkerProcess {
   kill(): void {
     this.#abandoned = true;
     atEffect('end worker', () => this.#child?.kill('SIGKILL'));
-    this.#rejectAll(new WorkerError('exited', 'the worker was ended'));
+    this.#rejectAll(new WorkerError('exited', 'the worker was ended', { killed: true }));
   }
 
   #deadline(timeoutMs: number): NodeJS.Timeout {
@@ -165,10 +168,10 @@ export class WorkerProcess {
     this.#rejectAll(this.#startError);
   }
 
-  #onExit(what: string): void {
+  #onExit(what: string, killed: boolean): void {
     afterEffect('exit of worker');
     this.#exited = true;
-    this.#rejectAll(new WorkerError('exited', `the worker ${what}`));
+    this.#rejectAll(new WorkerError('exited', `the worker ${what}`, { killed }));
   }
 
   #reject(id: number, error: WorkerError): void {

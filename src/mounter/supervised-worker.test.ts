@@ -65,6 +65,14 @@ test('one that dies is replaced at the next request', async () => {
   assert.notEqual(await worker.request('pid', patienceMs), first);
 });
 
+test('one that somebody kills is no surprise, and replaced at the next request', async () => {
+  const first = await worker.request('pid', patienceMs);
+  const blocked = worker.request('block', patienceMs);
+  process.kill(Number(first), 'SIGKILL');
+  await assert.rejects(blocked, { reason: 'operation-pending', message: /has been killed.*next try/ });
+  assert.notEqual(await worker.request('pid', patienceMs), first);
+});
+
 test('one that cannot be started is tried anew at the next request', async () => {
   let program = '/no/such/program';
   const late = new SupervisedWorker(() => new WorkerProcess([program], {}), 'The mount does not answer');

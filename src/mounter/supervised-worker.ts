@@ -43,6 +43,13 @@ export class SupervisedWorker {
         const sentence = `A worker process of the mounter cannot be started: ${message}`;
         throw new DriverError(reason, sentence, { cause: error });
       }
+      if (error.killed) {
+        throw new DriverError(
+          'operation-pending',
+          'The worker process of the mounter that was at it has been killed, perhaps for want of memory (the log of the kernel tells); another one begins with the next try.',
+          { cause: error },
+        );
+      }
       throw new DriverError(
         'internal',
         `A worker process of the mounter ended while it worked: ${error.message}.`,

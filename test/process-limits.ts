@@ -1,0 +1,97 @@
+// Limits of the kernel set on a process that runs, and taken away again: for tests of what happens at them. They are of
+// the process, or of a control group made for it; nothing of the machine is changed.
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { findCgroupHierarchies } from '../src/linux/cgroups.ts';
+import { runCommand } from '../src/linux/child-process.ts';
+import { errorCodeOf } from '../src/linux/syscall-error.ts';
+import { waitUntil } from './wait-until.ts';
+
+/** Lets a process open no descriptor more than it has (RLIMIT_NOFILE). Returns what lifts the limit. */
+export async function limitDescriptors(pid: number): Promise<() => Promise<void>> {
+  const own = await prlimit(pid, '--output=SOFT,HARD', '--nofile', '--noheadings', '--raw');
+  const [soft = '', hard = ''] = own.trim().split(/\s+/);
+  // Numbers below the limit that are free could still be used, so none is left below the lowest free one.
+  await prlimit(pid, `--nofile=0:${hard}`);
+  return async () => {
+    await prlimit(pid, `--nofile=${soft}:${hard}`);
+  };
+}
+
+async function prlimit(pid: number, ...args: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await runCommand('prlimit', ['--pid', String(pid), ...args]);
+  if (exitCode !== 0) throw new Error(`prlimit failed: ${stderr}`);
+  return stdout;
+}
+
+/** A control group of one controller, of either version of cgroups. */
+export class LimitedGroup {
+  readonly directory: string;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Makes a group; undefined where this process may not, or the controller is not to be had. */
+  static make(controller: 'pids' | 'memory', name: string): LimitedGroup | undefined {
+    for (const hierarchy of findCgroupHierarchies(process.pid)) {
+      const offered =
+        hierarchy.version === 1
+          ? hierarchy.controllers
+          : readOrEmpty(path.join(hierarchy.directory, 'cgroup.subtree_control')).trim().split(' ');
+      if (!offered.includes(controller)) continue;
+      const directory = path.join(hierarchy.directory, `${name}-${process.pid}`);
+      try {
+        mkdirSync(directory);
+        return new LimitedGroup(directory);
+      } catch (error) {
+        if (!['EROFS', 'EACCES', 'EPERM'].includes(errorCodeOf(error) ?? '')) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /** Writes the first of these files that the version of cgroups has. */
+  set(value: string, ...files: string[]): void {
+    for (const file of files) {
+      try {
+        writeFileSync(path.join(this.directory, file), value, { flag: 'r+' });
+        return;
+      } catch (error) {
+        if (errorCodeOf(error) !== 'ENOENT') throw error;
+      }
+    }
+    throw new Error(`${this.directory} has none of ${files.join(', ')}`);
+  }
+
+  get(...files: string[]): string {
+    return (
+      files.map((file) => readOrEmpty(path.join(this.directory, file))).find((text) => text !== '') ?? ''
+    );
+  }
+
+  add(pid: number): void {
+    this.set(String(pid), 'cgroup.procs');
+  }
+
+  /** Removes the group, once nobody is in it. */
+  async remove(): Promise<void> {
+    await waitUntil('the control group is empty', () => {
+      try {
+        rmdirSync(this.directory);
+        return true;
+      } catch (error) {
+        if (errorCodeOf(error) === 'EBUSY') return false;
+        throw error;
+      }
+    });
+  }
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}
