@@ -192,7 +192,8 @@ function isSameBind(context: BindContext, order: BindOrder, place: MountPlace, m
     record?.complete === true &&
     record.volumeId === order.volumeId &&
     record.writable === order.writable &&
-    record.allowExec === order.allowExec
+    record.allowExec === order.allowExec &&
+    record.soleTarget === order.soleTarget
   );
 }
 
@@ -218,7 +219,7 @@ function clearStale(
     record === undefined
       ? `a mount of ${mount.source} that this driver did not make`
       : `volume ${record.volumeId}`;
-  const how = isOurs ? ' in another way (path, access or flags differ)' : '';
+  const how = isOurs ? ' in another way (path, access, access mode or flags differ)' : '';
   throw new DriverError(
     'already-published',
     `The target ${order.target} already holds ${what}${how}; unpublish it first.`,
