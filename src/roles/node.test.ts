@@ -72,6 +72,7 @@ async function registered(): Promise<void> {
 }
 
 describe('the node plugin', () => {
+  const boundTo = { poolUuid: poolA, path: 'models/llama', writable: false, mountId: 7n };
   const request = {
     volumeId: 'vol-1',
     targetPath: target,
@@ -105,6 +106,37 @@ describe('the node plugin', () => {
     assert.deepEqual(await exit, [0, null]);
     assert.equal(existsSync(csiSocket), false);
     assert.equal(fake.binds.size, 1, 'what is published stays');
+  });
+
+  it('finishes every call that can be under way at SIGTERM, and refuses those that come later', async () => {
+    start();
+    await registered();
+    const { node, identity } = clients();
+    await node.nodePublishVolume(request);
+    const release = Promise.withResolvers<void>();
+    fake.gate = () => release.promise;
+    const second = { volumeId: 'vol-2', volumePath: `${target}-2`, volumePublishPath: `${target}-2` };
+    fake.binds.set(second.volumePath, { ...second, target: second.volumePath, ...boundTo });
+    const running = {
+      bind: node.nodePublishVolume({ ...request, volumeId: 'vol-3', targetPath: `${target}-3` }),
+      unbind: node.nodeUnpublishVolume({ volumeId: 'vol-1', targetPath: target }),
+      stats: node.nodeGetVolumeStats(second),
+      health: node.nodeGetVolumeHealth(second),
+    };
+    await waitUntil('all of them wait in the mounter', () => {
+      const waiting = ['bind', 'unbind', 'listBinds'].map((verb) => fake.calls.get(verb) ?? 0);
+      return waiting.join() === '2,1,2';
+    });
+    const exit = once(plugin, 'exit');
+    plugin.kill('SIGTERM');
+    await waitUntil(
+      'new calls are refused',
+      async () => (await codeOf(identity.probe({}))) === 'UNAVAILABLE',
+    );
+    release.resolve();
+    for (const [name, call] of Object.entries(running)) assert.equal(await codeOf(call), 'OK', name);
+    assert.deepEqual(await exit, [0, null]);
+    assert.deepEqual([...fake.binds.keys()].sort(), [second.volumePath, `${target}-3`]);
   });
 
   it('starts again where it was killed, and registers again when a pool comes', async () => {
