@@ -34,7 +34,7 @@ export const usage = `npm run bench [-- OPTIONS]
   --quick          little work: shows that everything runs, not how fast it is
   --self-check     put the peer in the driver's place: every ratio has to be near 1, or the benchmark is unfair
   --strict         exit 1 when a goal is missed
-  --page           also write docs/performance.md and its pictures, from all figures or those that --only names
+  --page           also write docs/performance.md and its pictures
   --redraw         write page and pictures from what was measured before; measures nothing
   --help
 
@@ -119,15 +119,27 @@ function contradiction(values: {
   readonly 'self-check': boolean;
   readonly page: boolean;
   readonly pool?: string | undefined;
+  readonly path: string;
+  readonly create: boolean;
+  readonly mounter?: readonly string[] | undefined;
 }): string | undefined {
   const unknown = values.only?.find((name) => figures.every((figure) => figure.name !== name));
   if (unknown !== undefined) return `there is no benchmark "${unknown}"`;
   if (values.hardware && values['self-check']) return '--hardware and --self-check do not go together';
+  if (values.page && values.only !== undefined)
+    return 'the page shows one run of all figures; --only is for --json';
   if (values['self-check'] && values.page) return 'a self-check is no figure for the page';
   if (values.hardware && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(values.pool ?? ''))
     return '--hardware needs --pool with the UUID of a pool; "famfs-csi inspect" tells it';
-  if (!values.hardware && values.pool !== undefined) return '--pool is for --hardware';
+  const misplaced = (['pool', 'create', 'mounter'] as const).find((name) => isGiven(values[name]));
+  if (!values.hardware && misplaced !== undefined) return `--${misplaced} is for --hardware`;
+  if (!/^[\w][\w.-]*(\/[\w][\w.-]*)*$/.test(values.path))
+    return `--path needs a directory of the pool such as famfs-csi-bench, not ${JSON.stringify(values.path)}`;
   return undefined;
+}
+
+function isGiven(value: string | boolean | readonly string[] | undefined): boolean {
+  return value !== undefined && value !== false;
 }
 
 function isChosen(

@@ -1,11 +1,21 @@
-// Keeps what a run has measured in docs/performance/, from where the page is drawn.
-import { mkdirSync, writeFileSync } from 'node:fs';
+// Keeps what a run has measured in docs/performance/, and draws page and pictures from what is kept there.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { driverVersion } from '../src/version.ts';
 import { projectRoot } from '../tools/run-tool.ts';
-import type { Setting } from './figure.ts';
-import type { Machine } from './machine.ts';
-import { type FigureResult, reportJsonLines } from './report.ts';
+import type { Figure, Setting } from './figure.ts';
+import { figures } from './figures.ts';
+import { type Machine, machineLine } from './machine.ts';
+import type { Measurement } from './measurement.ts';
+import { type FigureText, fillPage, type Kept, type KeptRun } from './page-text.ts';
+import { type FigureResult, parseJsonLines, reportJsonLines } from './report.ts';
+import { drawChart } from './svg.ts';
+import { curvePoints, drawCurves } from './svg-curves.ts';
 
+/** Where the page lies; its pictures and what they are drawn from lie in `performance/` beside it. */
+export const docsFolder = path.join(projectRoot, 'docs');
+
+/** What a run tells the page. */
 export interface Run {
   readonly setting: Setting;
   readonly pool: string;
@@ -14,12 +24,102 @@ export interface Run {
   readonly results: readonly FigureResult[];
 }
 
-export function writePage({ results }: Run): void {
-  const folder = path.join(projectRoot, 'docs/performance');
+/** What is kept of a run beside its measurements. */
+type RunFacts = Omit<KeptRun, 'results'>;
+
+type Column = keyof Kept;
+
+const files: Readonly<Record<Column, { readonly results: string; readonly facts: string }>> = {
+  simulated: { results: 'figures.jsonl', facts: 'machine.json' },
+  hardware: { results: 'hardware.jsonl', facts: 'hardware-machine.json' },
+};
+
+/** Keeps a run in place of the earlier one of its kind, then draws page and pictures. */
+export function writePage({ setting, pool, machine, isQuick, results }: Run, docs = docsFolder): void {
+  const folder = path.join(docs, 'performance');
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, 'figures.jsonl'), reportJsonLines(results));
+  const column = files[setting === 'hardware' ? 'hardware' : 'simulated'];
+  const date = new Date().toISOString().slice(0, 10);
+  const facts: RunFacts = { machine: machineLine(machine), pool, date, version: driverVersion, isQuick };
+  writeFileSync(path.join(folder, column.results), reportJsonLines(results));
+  writeFileSync(path.join(folder, column.facts), `${JSON.stringify(facts, null, 2)}\n`);
+  redrawPage(docs);
 }
 
-export function redrawPage(): void {
-  throw new Error('there is no page yet');
+/** Draws page and pictures from what is kept; pictures of what is no longer there go. */
+export function redrawPage(docs = docsFolder): void {
+  const folder = path.join(docs, 'performance');
+  mkdirSync(folder, { recursive: true });
+  const { page, pictures } = drawPage(docs);
+  for (const file of readdirSync(folder)) {
+    if (file.endsWith('.svg') && !pictures.has(file)) rmSync(path.join(folder, file));
+  }
+  for (const [file, svg] of pictures) writeFileSync(path.join(folder, file), svg);
+  writeFileSync(path.join(docs, 'performance.md'), page);
+}
+
+/** Page and pictures (by file name) as they should be, from what is kept below `docs`. */
+export function drawPage(docs: string): {
+  readonly page: string;
+  readonly pictures: ReadonlyMap<string, string>;
+} {
+  const folder = path.join(docs, 'performance');
+  const kept: Kept = { simulated: keptRun(folder, 'simulated'), hardware: keptRun(folder, 'hardware') };
+  const pictures = new Map<string, string>();
+  const texts = figures.map((figure): FigureText => {
+    const drawn = (['simulated', 'hardware'] as const).flatMap((column) => drawFigure(figure, column, kept));
+    for (const { file, svg } of drawn) pictures.set(file, svg);
+    return {
+      name: figure.name,
+      summary: figure.summary,
+      isForHardware: figure.settings?.includes('hardware') ?? false,
+      pictures: drawn.map(({ file, caption }) => ({ file: `performance/${file}`, caption })),
+    };
+  });
+  const page = fillPage(readFileSync(path.join(docs, 'performance.md'), 'utf8'), texts, kept);
+  return { page, pictures };
+}
+
+function keptRun(folder: string, column: Column): KeptRun | undefined {
+  const [results, facts] = [files[column].results, files[column].facts].map((file) =>
+    path.join(folder, file),
+  );
+  if (results === undefined || facts === undefined || !existsSync(results)) return undefined;
+  const read = JSON.parse(readFileSync(facts, 'utf8')) as RunFacts;
+  return { ...read, results: parseJsonLines(readFileSync(results, 'utf8')) };
+}
+
+interface Picture {
+  readonly file: string;
+  readonly caption: string;
+  readonly svg: string;
+}
+
+/** A chart of what has a goal, or of what compares where nothing has one, and a picture of the curves if there are any. */
+function drawFigure({ name, summary }: Figure, column: Column, kept: Kept): readonly Picture[] {
+  const run = kept[column];
+  const measurements = run?.results.find(({ figure }) => figure === name)?.measurements ?? [];
+  if (run === undefined || measurements.length === 0) return [];
+  const where = column === 'hardware' ? 'hardware-' : '';
+  const memory = column === 'hardware' ? 'Hardware' : 'Simulated memory';
+  const subtitle = `${run.isQuick ? 'QUICK RUN · ' : ''}${memory} · ${run.machine}`;
+  const pictures: Picture[] = [];
+  const bars = worthABar(measurements);
+  if (bars.length > 0)
+    pictures.push({
+      ...{ file: `${where}${name}.svg`, caption: `${name}: ${summary}` },
+      svg: drawChart(name, subtitle, bars),
+    });
+  const points = curvePoints(measurements);
+  if (points.length > 0)
+    pictures.push({
+      ...{ file: `${where}${name}-curves.svg`, caption: `${name}, as curves` },
+      svg: drawCurves(name, subtitle, points),
+    });
+  return pictures;
+}
+
+function worthABar(measurements: readonly Measurement[]): readonly Measurement[] {
+  const withGoal = measurements.filter(({ goal }) => goal !== undefined);
+  return withGoal.length > 0 ? withGoal : measurements.filter(({ unit }) => unit === '×');
 }

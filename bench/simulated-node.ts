@@ -7,6 +7,8 @@ import { projectRoot } from '../tools/run-tool.ts';
 export interface SimulatedNode {
   /** What a mounter must be told to find this node's devices and programs. */
   readonly mounterFlags: Readonly<Record<string, string>>;
+  /** UUID of the file system on its device. */
+  readonly pool: string;
   /** The folder that stands for the memory (docs/simulator.md). */
   readonly deviceFolder: string;
 }
@@ -20,9 +22,15 @@ export function createSimulatedNode(folder: string): SimulatedNode {
     execFileSync(process.execPath, [...simulator, ...args], { stdio: 'pipe' });
   simulate('create-device', deviceFolder, '--size', '32GiB');
   simulate('create-node', node, '--device', `${deviceFolder}=dax0.0`);
-  execFileSync(path.join(node, 'bin/mkfs.famfs'), [path.join(node, 'dev/dax0.0')], { stdio: 'pipe' });
+  const mkfs = path.join(node, 'bin/mkfs.famfs');
+  const said = execFileSync(mkfs, ['--fuse', path.join(node, 'dev/dax0.0')], {
+    stdio: 'pipe',
+    encoding: 'utf8',
+  });
+  const pool = /Filesystem UUID:\s+([0-9a-f-]{36})/.exec(said)?.[1];
+  if (pool === undefined) throw new Error(`mkfs.famfs named no file system: ${said}`);
   return {
-    deviceFolder,
+    ...{ pool, deviceFolder },
     mounterFlags: {
       'famfs-bin-dir': path.join(node, 'bin'),
       'sysfs-root': path.join(node, 'sys'),
