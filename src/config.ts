@@ -289,6 +289,10 @@ export const mounterRole = {
       group: 'Places',
       help: 'Where the shadow trees of fuse mode are kept; on tmpfs, for root only.',
     }),
+    famfsTmpDir: withDefault('famfs-tmp-dir', absolutePath, '/tmp', {
+      group: 'Places',
+      help: 'Where famfs makes its short mounts, and leaves what the mounter clears.',
+    }),
     lockDir: withDefault('lock-dir', absolutePath, '/run/famfs/locks', {
       group: 'Places',
       help: 'Where the lock files of pools and devices are kept.',

@@ -135,35 +135,36 @@ export class RunningMounter {
   }
 
   #spawn(): DriverProcess {
-    const { places, mode } = this.node;
-    const flags: MounterFlags = {
-      socket: places.mounterSocket,
-      'kubelet-dir': places.kubelet,
-      'famfs-location': 'image',
-      'famfs-bin-dir': places.programs,
-      mode,
-      launcher: 'in-place',
-      'pool-dir': places.pools,
-      'shadow-dir': places.shadow,
-      'lock-dir': places.locks,
-      'state-dir': places.binds,
-      'sysfs-root': `${places.root}/sys`,
-      'dev-root': `${places.root}/dev`,
-      'system-uuid-path': `${places.root}/opt/famfs/system_uuid`,
-      'log-format': 'text',
-      'log-level': 'debug',
-      'scan-interval': '250ms',
-      'health-interval': '250ms',
-      'probe-timeout': '3s',
-      ...this.#flags,
-    };
     return new DriverProcess({
-      argv: [
-        ...this.#program,
-        'mounter',
-        ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
-      ],
-      logPath: `${places.root}/mounter.log`,
+      argv: [...this.#program, ...mounterArguments(this.node, this.#flags)],
+      logPath: `${this.node.places.root}/mounter.log`,
     });
   }
+}
+
+/** Role and flags of a node's mounter, as they follow the program. */
+export function mounterArguments({ places, mode }: ClusterNode, flags: MounterFlags = {}): string[] {
+  const all: MounterFlags = {
+    socket: places.mounterSocket,
+    'kubelet-dir': places.kubelet,
+    'famfs-location': 'image',
+    'famfs-bin-dir': places.programs,
+    mode,
+    launcher: 'in-place',
+    'pool-dir': places.pools,
+    'shadow-dir': places.shadow,
+    'famfs-tmp-dir': places.tmp,
+    'lock-dir': places.locks,
+    'state-dir': places.binds,
+    'sysfs-root': `${places.root}/sys`,
+    'dev-root': `${places.root}/dev`,
+    'system-uuid-path': `${places.root}/opt/famfs/system_uuid`,
+    'log-format': 'text',
+    'log-level': 'debug',
+    'scan-interval': '250ms',
+    'health-interval': '250ms',
+    'probe-timeout': '3s',
+    ...flags,
+  };
+  return ['mounter', ...Object.entries(all).map(([name, value]) => `--${name}=${value}`)];
 }

@@ -7,6 +7,8 @@ export interface MounterSettings {
   /** Each pool is mounted at `<poolDir>/<uuid>`; the path must contain "famfs" (famfs reference 5.6). */
   readonly poolDir: string;
   readonly shadowDir: string;
+  /** Where famfs makes its dummy mounts, as it names the folder itself. */
+  readonly famfsTmpDir: string;
   readonly lockDir: string;
   readonly recordDir: string;
   readonly sysfsRoot: string;

@@ -13,9 +13,11 @@ import { runCommand } from '../linux/child-process.ts';
 import type { DaxDevice } from '../linux/dax-devices.ts';
 import { atEffect } from '../linux/effect-point.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
-import { commandLine, listProcesses, mountNamespaceOf } from '../linux/processes.ts';
+import { listProcesses, mountNamespaceOf } from '../linux/processes.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CommandQueue } from './command-queue.ts';
+import { clearDummyLeftovers, dummyPattern, shadowPattern } from './dummy-leftovers.ts';
+import { daemonWords } from './famfs-daemons.ts';
 import {
   describeHolders,
   deviceSources,
@@ -43,7 +45,10 @@ export interface MountedBy {
 }
 
 export interface PoolMountsParts {
-  readonly settings: Pick<MounterSettings, 'poolDir' | 'shadowDir' | 'systemUuidPath' | 'allowDriverSwitch'>;
+  readonly settings: Pick<
+    MounterSettings,
+    'poolDir' | 'shadowDir' | 'famfsTmpDir' | 'systemUuidPath' | 'allowDriverSwitch'
+  >;
   readonly mode: Mode;
   readonly location: CommandLocation;
   readonly commands: FamfsCommands;
@@ -184,6 +189,8 @@ export class PoolMounts {
   async #identifyLocked(device: PoolDevice, driver: string | undefined, lockFd: number): Promise<string> {
     const { commands, settings, location } = this.#parts;
     await this.#endLeftDummies(device.path);
+    for (const place of clearDummyLeftovers(settings.famfsTmpDir, location))
+      this.#parts.log.info('leftover of famfs cleared', { path: place });
     refuseHeldDevice(device.path);
     if (driver !== 'fsdev_dax' && !settings.allowDriverSwitch) {
       throw new DriverError(
@@ -349,15 +356,7 @@ export class PoolMounts {
   }
 }
 
-/** What famfs names by itself, by mkdtemp(3): nothing else is ever taken for a leftover. */
-const dummyPattern = /^(?:\/[\w.-]+)*\/famfs_dummy_[A-Za-z0-9]{6}$/;
-const shadowPattern = /^(?:\/[\w.-]+)*\/famfs_shadow_[A-Za-z0-9]{6}$/;
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** A daemon's command line by words; one that has renamed itself shows blanks for the NULs between them. */
-function daemonWords(pid: number): string[] {
-  return (commandLine(pid) ?? []).flatMap((text) => text.split(' ')).filter((word) => word !== '');
-}
 
 function removeEmpty(folder: string): void {
   try {
