@@ -111,6 +111,24 @@ describe('a pool that is not what it was', { skip }, () => {
     await unbind(target);
   });
 
+  it('tells who waits for a replay that hangs why, instead of letting him wait', async () => {
+    node.spoil('[ "$1" = logplay ] && { echo $$ >> $NOTES; exec sleep 1000; }');
+    const order = { poolUuid, path: 'missing', target: newTarget(), volumeId: 'missing' };
+    const refused = assert.rejects(mounter.calls.bind(order), { reason: 'pool-hung' });
+    await waitUntil('a replay is under way', () => node.notes().length > 0);
+    process.kill(daemon(), 'SIGSTOP');
+    try {
+      await refused;
+      await assertSound();
+    } finally {
+      process.kill(daemon(), 'SIGCONT');
+      node.mend();
+      process.kill(-Number(node.notes()[0]), 'SIGKILL');
+      node.clearNotes();
+    }
+    await mounter.ready(poolUuid);
+  });
+
   it('never has more than one worker stuck in a mount that lets nobody go', async () => {
     const hung = new HungFileSystem(node.poolPath(poolUuid));
     const workers = (): number =>

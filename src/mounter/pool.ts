@@ -12,6 +12,9 @@ import type { Mode, PoolPhase, PoolState, Problem, Role } from './pool-state.ts'
 import type { BindOrder, LoggedPath, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 
+/** A replay that takes longer than this may be one that hangs. */
+const askAfterMs = 20;
+
 /** What a pool works with. */
 export interface PoolParts {
   readonly mounts: PoolMounts;
@@ -38,6 +41,8 @@ export class Pool {
   #healthyAtMs = 0;
   #bringUp: Promise<void> | undefined;
   #ticking: Promise<void> | undefined;
+  /** Of those who wait for something that a pool which fails may never do. */
+  readonly #failureListeners = new Set<(error: DriverError) => void>();
 
   constructor(uuid: string, device: PoolDevice, parts: PoolParts) {
     this.uuid = uuid;
@@ -108,7 +113,7 @@ export class Pool {
   async bind(order: BindOrder, signal: AbortSignal): Promise<{ alreadyBound: boolean; mountId: bigint }> {
     await this.#ready(signal);
     // The master makes the files; they are in its mount before they are in the log.
-    if (this.#role() === 'client') await abortable(this.#replayOrRefusal({ force: false }), signal);
+    if (this.#role() === 'client') await this.#whileWell(this.#replayOrRefusal({ force: false }), signal);
     return this.#withReplay(signal, () => this.#parts.worker.request('bind', order));
   }
 
@@ -219,7 +224,7 @@ export class Pool {
     } catch (error) {
       if (!isMendedByReplay(error)) throw error;
     }
-    const refusal = await abortable(this.#replayOrRefusal({ force: true }), signal);
+    const refusal = await this.#whileWell(this.#replayOrRefusal({ force: true }), signal);
     try {
       return await this.#observed(work);
     } catch (error) {
@@ -236,6 +241,27 @@ export class Pool {
       if (error instanceof DriverError && error.reason === 'log-refused') return error;
       throw error;
     }
+  }
+
+  /**
+   * Waits for work that a command which hangs may hold up: no longer than the pool is well, which it is asked when the work
+   * takes its time.
+   * @throws DriverError the pool's problem, as soon as it is known, and what the work throws
+   */
+  async #whileWell<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+    const { promise: failed, reject } = Promise.withResolvers<never>();
+    this.#failureListeners.add(reject);
+    const asking = setTimeout(() => this.#tickNow(), askAfterMs);
+    try {
+      return await abortable(Promise.race([work, failed]), signal);
+    } finally {
+      clearTimeout(asking);
+      this.#failureListeners.delete(reject);
+    }
+  }
+
+  #tickNow(): void {
+    this.tick().catch((error: unknown) => this.#parts.log.error('watch failed', { pool: this.uuid, error }));
   }
 
   async #probe(): Promise<void> {
@@ -296,6 +322,7 @@ export class Pool {
     const { reason, message } = DriverError.from(error);
     const isNews = this.#problem?.reason !== reason || this.#problem.message !== message;
     this.#set(this.#phaseAfter(reason), { reason, message });
+    for (const tell of this.#failureListeners) tell(new DriverError(reason, message));
     if (isNews)
       this.#parts.log.warn('pool not usable', {
         pool: this.uuid,
