@@ -103,12 +103,17 @@ export class LogFollower {
     const isDue = performance.now() - this.#triedAtMs > this.#parts.replayIntervalMs;
     try {
       await this.#parts.queue.tryRun(async (lockFd) => {
-        if (isDue || (await this.#parts.worker.request('logMoved', {})))
+        if (isDue || this.#isBehind() || (await this.#parts.worker.request('logMoved', {})))
           await this.#replayLocked(lockFd, isDue);
       });
     } catch (error) {
       this.#noteFailure(error);
     }
+  }
+
+  /** The last look at the log, after a replay that went well, has found entries that came while it ran. */
+  #isBehind(): boolean {
+    return this.#problem === undefined && (this.#summary?.entriesUsed ?? this.#replayed) !== this.#replayed;
   }
 
   /**
