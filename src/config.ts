@@ -317,3 +317,32 @@ export const mounterRole = {
   },
 };
 export type MounterConfig = Config<typeof mounterRole.options>;
+
+/** Options of `famfs-csi all-in-one`: the mounter's, and what CSI needs beside them. */
+export const allInOneRole = {
+  name: 'all-in-one',
+  summary:
+    'Serves the CSI Identity, Controller and Node services of one host from one process, mounter included, without ' +
+    'Kubernetes. Volumes are recorded in a file.',
+  options: {
+    ...mounterRole.options,
+    nodeId: withDefault('node-id', nodeId, 'localhost', {
+      group: 'Identity',
+      help: 'The name of this host.',
+    }),
+    csiSocket: withDefault('csi-socket', socketAddress, '/run/famfs-csi/csi.sock', {
+      group: 'Serving',
+      help: 'Where to serve CSI.',
+      aliases: ['CSI_ENDPOINT'],
+    }),
+    recordsFile: withDefault('records-file', absolutePath, '/var/lib/famfs-csi/volumes.json', {
+      group: 'Volumes',
+      help: 'Where to record which volumes there are.',
+    }),
+    deletedVolumes: withDefault('deleted-volumes', oneOf(['keep', 'reuse']), 'keep', {
+      group: 'Volumes',
+      help: 'What becomes of a deleted volume, whose space famfs cannot free: kept as it is, or zeroed and used again.',
+    }),
+  },
+};
+export type AllInOneConfig = Config<typeof allInOneRole.options>;

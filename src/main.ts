@@ -1,7 +1,7 @@
 // The program `famfs-csi`: chooses the role and loads its code alone, so that the node plugin never holds what can
 // mount. Knows the roles by name only.
 import { helpText } from './config/options.ts';
-import { mounterRole, nodeRole, stateRole } from './config.ts';
+import { allInOneRole, mounterRole, nodeRole, stateRole } from './config.ts';
 import { didYouMean } from './errors/closest-name.ts';
 import { DriverError } from './errors.ts';
 import { serialiseError } from './observe/serialise-error.ts';
@@ -14,6 +14,7 @@ Usage: famfs-csi ROLE [options]
 Roles:
   node          serves CSI to kubelet on a node, without privileges
   mounter       mounts pools and binds volumes on a node; the only privileged role
+  all-in-one    all of CSI and the mounter in one process on one host, without Kubernetes
   inspect PATH  shows what a famfs pool holds
   state         shows what the mounter of this node has, and how it is
 
@@ -36,6 +37,10 @@ async function main(argv: readonly string[]): Promise<number> {
       if (wantsHelp) return print(helpText(mounterRole));
       await (await import('./roles/mounter.ts')).runMounter(rest);
       return 0;
+    case 'all-in-one':
+      if (wantsHelp) return print(helpText(allInOneRole));
+      await (await import('./roles/all-in-one.ts')).runAllInOne(rest);
+      return 0;
     case 'mounter-worker':
       // Started by the mounter alone; it lives until its channel closes.
       (await import('./roles/mounter-worker.ts')).runMounterWorker(rest);
@@ -56,7 +61,7 @@ async function main(argv: readonly string[]): Promise<number> {
       console.error(help);
       return usageStatus;
     default: {
-      const question = didYouMean(role, ['node', 'mounter', 'inspect', 'state']);
+      const question = didYouMean(role, ['node', 'mounter', 'all-in-one', 'inspect', 'state']);
       console.error(`famfs-csi has no role ${JSON.stringify(role)}.${question} See famfs-csi --help.`);
       return usageStatus;
     }

@@ -56,7 +56,12 @@ export class ServedCsi {
     this.#server = new RpcServer({ name: 'csi', logger });
     this.#server.addService(nodeService, nodeHandlers({ nodeId: 'node-1', mounter: this.mounter }));
     const view = () => this.mounter.view;
-    const identity = identityHandlers({ driverName: 'csi.famfs.io', version: '1.2.3', view });
+    const identity = identityHandlers({
+      driverName: 'csi.famfs.io',
+      version: '1.2.3',
+      view,
+      hasController: false,
+    });
     this.#server.addService(identityService, identity);
     const options = { name: 'csi', unavailableReason: 'mounter-unavailable' } as const;
     const nodeClient = createClient(nodeService, this.#csiSocket, options);

@@ -11,6 +11,8 @@ export interface GoProgram {
   readonly module: string;
   /** The package inside the module; the module's root when left out. */
   readonly package?: string;
+  /** Instead: a program of a module that this one requires as a tool, by its full name. */
+  readonly tool?: string;
 }
 
 /** Version of the installed Go such as "go1.26.8", or undefined where there is none. */
@@ -29,6 +31,7 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
     throw new Error(`Go is not installed, and ${program.module} needs it to be built.`);
   const folder = path.resolve(projectRoot, program.module);
   const name = path.join(path.relative(projectRoot, folder), program.package ?? '').replaceAll(/[/.]+/g, '-');
+  const source = program.tool ?? `./${program.package ?? ''}`;
   const key = digestOf(folder, `${version} ${process.arch}`);
   const executable = path.join(cache, `${name}-${key}`);
   if (existsSync(executable)) return executable;
@@ -36,7 +39,7 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   const unfinished = `${executable}.${process.pid}`;
   const built = spawnSync(
     'go',
-    ['build', '-trimpath', '-mod=readonly', '-o', unfinished, `./${program.package ?? ''}`],
+    ['build', '-trimpath', '-mod=readonly', '-o', unfinished, source],
     { cwd: folder, encoding: 'utf8', env: { ...process.env, CGO_ENABLED: '0' } },
   );
   if (built.status !== 0)

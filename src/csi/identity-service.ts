@@ -7,12 +7,17 @@ import { probe } from './readiness.ts';
 export interface IdentityOptions {
   readonly driverName: string;
   readonly version: string;
+  /** Volumes can be provisioned: the same answer from every instance of the driver. */
+  readonly hasController: boolean;
   /** What is known of the mounter now. */
   readonly view: () => MounterView;
 }
 
 /** Handlers of the Identity service. */
-export function identityHandlers({ driverName, version, view }: IdentityOptions): Handlers<IdentityService> {
+export function identityHandlers(options: IdentityOptions): Handlers<IdentityService> {
+  const { driverName, version, view, hasController } = options;
+  const { CONTROLLER_SERVICE, VOLUME_ACCESSIBILITY_CONSTRAINTS } = pluginCapabilities;
+  const types = [...(hasController ? [CONTROLLER_SERVICE] : []), VOLUME_ACCESSIBILITY_CONSTRAINTS];
   return {
     getPluginInfo: async () => ({
       name: driverName,
@@ -20,7 +25,7 @@ export function identityHandlers({ driverName, version, view }: IdentityOptions)
       manifest: { specification: 'CSI 1.13.0' },
     }),
     getPluginCapabilities: async () => ({
-      capabilities: [{ service: { type: pluginCapabilities.VOLUME_ACCESSIBILITY_CONSTRAINTS } }],
+      capabilities: types.map((type) => ({ service: { type } })),
     }),
     probe: async () => ({ ready: { value: probe(view()) } }),
   };

@@ -40,7 +40,7 @@ export function nodeHandlers(options: NodeServiceOptions): Handlers<NodeService>
     },
     nodeGetVolumeStats: async (request, context) => {
       const volumeId = requiredVolumeId(request.volumeId);
-      const target = requiredPath(request.volumePath, 'volume_path');
+      const target = placeOfVolume(request.volumePath, volumeId);
       optionalPath(request.stagingTargetPath, 'staging_target_path');
       return { usage: await volumeUsage(mounter.calls, volumeId, target, context) };
     },
@@ -61,6 +61,12 @@ export function nodeHandlers(options: NodeServiceOptions): Handlers<NodeService>
     nodeUnstageVolume: noStaging,
     nodeExpandVolume: unimplemented('the size of a famfs file is fixed when it is made; volumes do not grow'),
   };
+}
+
+/** A relative path is the place of no volume, which is NOT_FOUND (csi-sanity holds drivers to that). */
+function placeOfVolume(value: string, volumeId: VolumeId): TargetPath {
+  if (value === '' || value.startsWith('/')) return requiredPath(value, 'volume_path');
+  throw notPublished(volumeId, requiredPath(`/${value}`, 'volume_path'));
 }
 
 /** Bytes and log entries of a published volume. Its files are made at their full size, so all of it is used. */

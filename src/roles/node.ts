@@ -62,7 +62,7 @@ function buildServer(
   const server = new RpcServer({ name: 'csi', logger, metrics, quietMethods });
   server.addService(
     identityService,
-    identityHandlers({ driverName, version: driverVersion, view: () => mounter.view }),
+    identityHandlers({ driverName, version: driverVersion, view: () => mounter.view, hasController: false }),
   );
   server.addService(nodeService, nodeHandlers({ nodeId: config.nodeId, mounter }));
   return server;
