@@ -9,13 +9,7 @@ import { FrameServerConnection } from './frame-server-connection.ts';
 import { maximumMessageBytes } from './limits.ts';
 import { RunningCalls } from './running-calls.ts';
 import type { Handlers, RpcServerOptions } from './server.ts';
-import {
-  claimSocketPath,
-  parseSocketAddress,
-  protectSocket,
-  removeSocket,
-  type SocketFolderOptions,
-} from './socket.ts';
+import { claimSocketPath, parseSocketAddress, protectSocket, type SocketFolderOptions } from './socket.ts';
 
 /** The processes of a node are two; more than this many connections are a mistake, and refused. */
 const maximumConnections = 64;
@@ -91,7 +85,7 @@ export class FrameServer {
 
   /**
    * Stops in order: new calls are refused (shutting-down), streams end, running calls get `graceMs` to finish and
-   * are aborted then, the socket is removed. Settles even when a handler never does.
+   * are aborted then. The socket is gone as soon as nobody listens. Settles even when a handler never does.
    */
   async drain(graceMs: number): Promise<void> {
     await this.#environment.running.drain(graceMs);
@@ -102,7 +96,6 @@ export class FrameServer {
     }, flushMs);
     await closed;
     clearTimeout(force);
-    if (this.#socketPath !== undefined) removeSocket(this.#socketPath);
     this.#socketPath = undefined;
   }
 

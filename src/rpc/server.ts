@@ -25,13 +25,7 @@ import type {
 import { grpcStreamHandler, grpcUnaryHandler } from './grpc-call.ts';
 import { maximumCallsPerConnection, maximumMessageBytes } from './limits.ts';
 import { RunningCalls } from './running-calls.ts';
-import {
-  claimSocketPath,
-  parseSocketAddress,
-  protectSocket,
-  removeSocket,
-  type SocketFolderOptions,
-} from './socket.ts';
+import { claimSocketPath, parseSocketAddress, protectSocket, type SocketFolderOptions } from './socket.ts';
 
 /** The handler of one method: a promise of the answer, or an async iterable of them for a streaming method. */
 export type Handler<S, K extends keyof S> =
@@ -51,6 +45,10 @@ export interface RpcServerOptions {
   readonly quietMethods?: readonly string[];
   readonly maximumMessageBytes?: number;
 }
+
+/** How long answers on their way get before connections are cut, and how long that may take. */
+const flushMs = 250;
+const forcedEndMs = 100;
 
 /** A gRPC server on one Unix socket. Create, add services, listen, drain; it cannot be started twice. */
 export class RpcServer {
@@ -132,18 +130,26 @@ export class RpcServer {
 
   /**
    * Stops in order: new calls are refused (shutting-down), streams end, running calls get `graceMs` to finish and
-   * are aborted then, the socket is removed. Settles even when a handler never does.
+   * are aborted then. The socket is gone as soon as nobody listens. Settles even when a handler or a peer never does.
    */
   async drain(graceMs: number): Promise<void> {
     await this.#environment.running.drain(graceMs);
     await new Promise<void>((resolve) => {
-      const force = setTimeout(() => this.#server.forceShutdown(), Math.min(graceMs, 250));
+      const force = setTimeout(
+        () => {
+          this.#server.forceShutdown();
+          // A peer that keeps its half of a connection open keeps grpc-js waiting for ever.
+          giveUp = setTimeout(resolve, forcedEndMs);
+        },
+        Math.min(graceMs, flushMs),
+      );
+      let giveUp: NodeJS.Timeout | undefined;
       this.#server.tryShutdown(() => {
         clearTimeout(force);
+        clearTimeout(giveUp);
         resolve();
       });
     });
-    if (this.#socketPath !== undefined) removeSocket(this.#socketPath);
     this.#socketPath = undefined;
   }
 }

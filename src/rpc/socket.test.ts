@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError, type Reason } from '../errors.ts';
 import { silentLogger } from '../observe/logger.ts';
 import { FrameServer } from './frame-server.ts';
@@ -82,6 +86,34 @@ for (const Server of [RpcServer, FrameServer]) {
       symlinkSync('/nowhere', socketPath);
       await assert.rejects(other.listen(socketPath), reasonIs('socket-refused', /not a socket/));
       assert.ok(existsSync(folder));
+    });
+
+    it('refuses a folder that is a symbolic link, wherever that leads', async () => {
+      const real = path.join(folder, 'real');
+      mkdirSync(real, { mode: 0o700 });
+      symlinkSync(real, path.join(folder, 'link'));
+      const refused = reasonIs('socket-refused', /not a directory/);
+      await assert.rejects(make().listen(path.join(folder, 'link/m.sock')), refused);
+      assert.deepEqual(readdirSync(real), []);
+    });
+
+    it('leaves the socket of its successor alone when it ends', async () => {
+      const first = make();
+      await first.listen(socketPath);
+      const idle = net.connect({ path: socketPath, allowHalfOpen: true });
+      try {
+        await once(idle, 'connect');
+        const ended = first.drain(500);
+        await waitUntil('the path is free', () => !existsSync(socketPath));
+        const second = make();
+        await second.listen(socketPath);
+        await ended;
+        assert.ok(existsSync(socketPath), 'the successor can still be reached');
+        await second.drain(0);
+        assert.equal(existsSync(socketPath), false);
+      } finally {
+        idle.destroy();
+      }
     });
 
     it('refuses a folder that others can write', async () => {

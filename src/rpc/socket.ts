@@ -62,14 +62,12 @@ export async function claimSocketPath(socketPath: string, options: SocketFolderO
   atEffect('remove socket', () => rmSync(socketPath, { force: true }));
 }
 
-/** Gives the socket to its owner alone; to be called right after binding. */
+/**
+ * Gives the socket to its owner alone; to be called right after binding. Nothing removes it again: closing a listener
+ * does (libuv unlinks the path), and whatever is there later belongs to a successor.
+ */
 export function protectSocket(socketPath: string): void {
   atEffect('protect socket', () => chmodSync(socketPath, 0o600));
-}
-
-/** Removes a socket we served; nothing happens when it is gone already. */
-export function removeSocket(socketPath: string): void {
-  if (statOf(socketPath)?.isSocket() === true) rmSync(socketPath, { force: true });
 }
 
 /** Whether a process accepts connections on the socket. */
