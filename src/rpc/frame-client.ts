@@ -8,7 +8,7 @@ import type { MethodType, ServiceType } from './codec.ts';
 import { encodePath, frameOverheadBytes } from './frame.ts';
 import { PendingStream, PendingUnary } from './frame-call.ts';
 import { FrameClientConnection } from './frame-client-connection.ts';
-import { maximumMessageBytes } from './limits.ts';
+import { maximumMessageBytes, maximumRequestBytes } from './limits.ts';
 import { parseSocketAddress } from './socket.ts';
 
 /**
@@ -75,8 +75,9 @@ class FrameClient {
   start(call: PendingUnary | PendingStream, path: Buffer, request: object): void {
     try {
       const message = call.method.request.encode(request);
-      if (message.length > this.#maximumMessageBytes) {
-        const sentence = `a request of ${message.length} bytes, where ${this.#maximumMessageBytes} can be sent`;
+      const limitBytes = Math.min(this.#maximumMessageBytes, maximumRequestBytes);
+      if (message.length > limitBytes) {
+        const sentence = `a request of ${message.length} bytes, where ${limitBytes} can be sent`;
         throw new DriverError('resource-exhausted', `${this.#options.name}: ${sentence}`);
       }
       this.#connected().start(call, path, message);

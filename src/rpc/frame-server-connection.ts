@@ -55,6 +55,11 @@ export class FrameServerConnection {
     });
   }
 
+  /** No call is in flight. A client that follows a stream is never idle. */
+  get isIdle(): boolean {
+    return this.#calls.size === 0;
+  }
+
   /** Ends the connection once all answers have left. */
   end(): void {
     this.#socket.end();

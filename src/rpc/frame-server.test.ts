@@ -356,17 +356,27 @@ describe('a frame server', () => {
     assert.equal(served, count);
   });
 
-  it('takes 64 connections, and others once these are gone', async () => {
+  it('takes 64 connections, and for another ends the oldest that has no call', async () => {
     await serve({ bind: async () => ({}) });
     const clients = Array.from({ length: 64 }, () => connect());
-    await Promise.all(clients.map(({ calls }) => calls.bind({})));
+    for (const { calls } of clients) await calls.bind({});
+    await client.calls.bind({});
+    await Promise.all(clients.slice(1).map(({ calls }) => calls.bind({})));
+  });
+
+  it('refuses another while 64 connections have calls', async () => {
+    const gate = Promise.withResolvers<void>();
+    await serve({
+      bind: async () => {
+        await gate.promise;
+        return {};
+      },
+    });
+    const calls = Array.from({ length: 64 }, () => connect().calls.bind({}));
+    await waitUntil('all have arrived', () => server.callsInFlight === 64);
     await assert.rejects(client.calls.bind({}), reasonIs('mounter-unavailable'));
-    for (const one of clients) one.close();
-    await waitUntil('there is room again', () =>
-      client.calls.bind({}).then(
-        () => true,
-        () => false,
-      ),
-    );
+    gate.resolve();
+    await Promise.all(calls);
+    await client.calls.bind({});
   });
 });

@@ -6,12 +6,12 @@ import { type CallEnvironment, type ServedMethod, servedMethod } from './call.ts
 import type { MethodName, MethodType, ServiceType } from './codec.ts';
 import { FrameError, frameOverheadBytes } from './frame.ts';
 import { FrameServerConnection } from './frame-server-connection.ts';
-import { maximumMessageBytes } from './limits.ts';
+import { maximumMessageBytes, maximumRequestBytes } from './limits.ts';
 import { RunningCalls } from './running-calls.ts';
 import type { Handlers, RpcServerOptions } from './server.ts';
 import { claimSocketPath, parseSocketAddress, protectSocket, type SocketFolderOptions } from './socket.ts';
 
-/** The processes of a node are two; more than this many connections are a mistake, and refused. */
+/** The processes of a node are two; more connections than this many are a mistake. Idle ones make room for new ones. */
 const maximumConnections = 64;
 /** How long a drain waits for answers to leave after the last call has ended. */
 const flushMs = 250;
@@ -35,7 +35,6 @@ export class FrameServer {
       running: new RunningCalls(),
     };
     this.#server = net.createServer((socket) => this.#accept(socket));
-    this.#server.maxConnections = maximumConnections;
   }
 
   /** The path this server listens on; undefined before listen and after drain. */
@@ -76,9 +75,6 @@ export class FrameServer {
     this.#server.on('error', (error) => {
       this.#environment.logger.error('a connection could not be accepted', { server: this.name, error });
     });
-    this.#server.on('drop', () => {
-      this.#environment.logger.warn('a connection was refused', { server: this.name, maximumConnections });
-    });
     this.#socketPath = socketPath;
     this.#environment.logger.info('listening', { server: this.name, socket: socketPath });
   }
@@ -100,10 +96,16 @@ export class FrameServer {
   }
 
   #accept(socket: net.Socket): void {
+    if (this.#connections.size >= maximumConnections && !this.#makeRoom()) {
+      socket.destroy();
+      this.#environment.logger.warn('a connection was refused', { server: this.name, maximumConnections });
+      return;
+    }
     const connection = new FrameServerConnection(socket, {
       methods: this.#methods,
       environment: this.#environment,
-      maximumFrameBytes: this.#environment.maximumMessageBytes + frameOverheadBytes,
+      maximumFrameBytes:
+        Math.min(this.#environment.maximumMessageBytes, maximumRequestBytes) + frameOverheadBytes,
       onClose: (error) => {
         this.#connections.delete(connection);
         if (error === undefined) return;
@@ -112,5 +114,20 @@ export class FrameServer {
       },
     });
     this.#connections.add(connection);
+  }
+
+  /** Ends the oldest connection without a call in flight; false when all have one. */
+  #makeRoom(): boolean {
+    for (const connection of this.#connections) {
+      if (!connection.isIdle) continue;
+      this.#connections.delete(connection);
+      connection.destroy();
+      this.#environment.logger.info('an idle connection made room', {
+        server: this.name,
+        maximumConnections,
+      });
+      return true;
+    }
+    return false;
   }
 }

@@ -23,7 +23,7 @@ import type {
   ServiceType,
 } from './codec.ts';
 import { grpcStreamHandler, grpcUnaryHandler } from './grpc-call.ts';
-import { maximumCallsPerConnection, maximumMessageBytes } from './limits.ts';
+import { maximumMessageBytes, maximumRequestBytes, maximumStreamsPerConnection } from './limits.ts';
 import { RunningCalls } from './running-calls.ts';
 import { claimSocketPath, parseSocketAddress, protectSocket, type SocketFolderOptions } from './socket.ts';
 
@@ -64,9 +64,9 @@ export class RpcServer {
     const maximumBytes = options.maximumMessageBytes ?? maximumMessageBytes;
     this.#server = new Server({
       'grpc.enable_channelz': 0,
-      'grpc.max_receive_message_length': maximumBytes,
+      'grpc.max_receive_message_length': Math.min(maximumBytes, maximumRequestBytes),
       'grpc.max_send_message_length': maximumBytes,
-      'grpc.max_concurrent_streams': maximumCallsPerConnection,
+      'grpc.max_concurrent_streams': maximumStreamsPerConnection,
     });
     this.#environment = {
       logger: options.logger,

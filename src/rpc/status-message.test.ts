@@ -18,7 +18,7 @@ describe('the message of an error', () => {
       fc.property(fc.string({ unit: 'binary', maxLength: 5000, size: 'max' }), (text) => {
         const message = sent(text);
         assert.ok(Buffer.byteLength(message) <= 2000);
-        assert.doesNotMatch(message, /\p{C}/u);
+        assert.doesNotMatch(message.replaceAll('\n', ''), /\p{C}/u);
       }),
     );
   });

@@ -1,6 +1,6 @@
 // Which gRPC status a reason becomes, and the way back. The compiler holds the table complete; docs/errors.md
 // repeats it for people and a test compares the two.
-import { printable } from '../errors/printable.ts';
+import { printableLines } from '../errors/printable.ts';
 import { DriverError, isReason, type Reason } from '../errors.ts';
 import { nameOfStatusCode, type StatusCode, statusCode as status } from './status-code.ts';
 
@@ -73,7 +73,7 @@ export function statusNameOf(reason: Reason): string {
 
 /** The message of an error as it is sent to a caller, who will show it to people: what cannot be seen is escaped. */
 export function messageOf(error: DriverError): string {
-  const message = printable(error.message.slice(0, maximumMessageBytes));
+  const message = printableLines(error.message.slice(0, maximumMessageBytes));
   const bytes = Buffer.from(message);
   if (bytes.length <= maximumMessageBytes) return message;
   // A character that was cut in two ends as U+FFFD.
