@@ -1,12 +1,23 @@
 // One node with a pool and everything that runs on it, for tests that send it what nobody should; and what its requests
 // have left on it. Must run in a private mount namespace.
 import assert from 'node:assert/strict';
-import { createReadStream, readdirSync, readFileSync } from 'node:fs';
+import {
+  createReadStream,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { type NodeService, nodeService } from '../../src/csi/protocol.ts';
 import { readMountTable } from '../../src/linux/mount-table.ts';
 import { createClient, type RpcClient } from '../../src/rpc/client.ts';
+import { bundles, makeBundle } from '../../tools/bundle.ts';
+import { projectRoot } from '../../tools/run-tool.ts';
 import type { ClusterNode } from '../cluster-node.ts';
 import type { DriverProcess } from '../driver-process.ts';
 import type { RunningMounter } from '../running-mounter.ts';
@@ -22,6 +33,17 @@ export interface Footprint {
 /** The directory that volumes of these tests name. */
 export const publishedPath = 'models/llama';
 
+export interface StressedNodeOptions {
+  /** Runs before the mounter starts. */
+  readonly prepare?: (node: ClusterNode) => void;
+  /** Start the driver as it is shipped, with the memory it has then, and not from its sources. */
+  readonly bundled?: boolean;
+}
+
+type Parts = Pick<StressedNode, 'cluster' | 'node' | 'mounter' | 'plugin' | 'pool'> & {
+  folder: string | undefined;
+};
+
 export class StressedNode {
   readonly cluster: SimulatedCluster;
   readonly node: ClusterNode;
@@ -30,35 +52,40 @@ export class StressedNode {
   /** UUID of the one pool. */
   readonly pool: string;
   readonly client: RpcClient<NodeService>;
+  readonly #folder: string | undefined;
 
-  private constructor(parts: Pick<StressedNode, 'cluster' | 'node' | 'mounter' | 'plugin' | 'pool'>) {
+  private constructor(parts: Parts) {
     this.cluster = parts.cluster;
     this.node = parts.node;
     this.mounter = parts.mounter;
     this.plugin = parts.plugin;
     this.pool = parts.pool;
+    this.#folder = parts.folder;
     this.client = createClient(nodeService, this.node.places.csiSocket, {
       name: 'the plugin',
       unavailableReason: 'internal',
     });
   }
 
-  /** @param prepare runs before the mounter starts */
-  static async start(prepare: (node: ClusterNode) => void = () => undefined): Promise<StressedNode> {
-    const cluster = new SimulatedCluster();
+  static async start({ prepare, bundled = false }: StressedNodeOptions = {}): Promise<StressedNode> {
+    const folder = bundled ? mkdtempSync(path.join(os.tmpdir(), 'stressed-')) : undefined;
+    const cluster = new SimulatedCluster(
+      folder === undefined ? {} : { program: await bundledProgram(folder) },
+    );
     try {
       await cluster.addMemory();
       const node = await cluster.addNode('a');
       const pool = await node.format('dax0.0');
-      prepare(node);
+      prepare?.(node);
       const mounter = cluster.startMounter(node);
       const plugin = await cluster.startPlugin(node);
       await mounter.ready(pool);
       await node.mkdir(pool, publishedPath);
       await node.creat(pool, `${publishedPath}/weights`, 4096);
-      return new StressedNode({ cluster, node, mounter, plugin, pool });
+      return new StressedNode({ cluster, node, mounter, plugin, pool, folder });
     } catch (error) {
       await cluster.close().catch(() => undefined);
+      if (folder !== undefined) rmSync(folder, { recursive: true });
       throw error;
     }
   }
@@ -66,6 +93,7 @@ export class StressedNode {
   async close(): Promise<void> {
     this.client.close();
     await this.cluster.close();
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true });
   }
 
   footprint(): Footprint {
@@ -124,6 +152,17 @@ export class StressedNode {
     // Throws when there is no such process.
     process.kill(this.mounter.pid, 0);
   }
+}
+
+/** Bundles the driver into a folder; the words it is started with. */
+async function bundledProgram(folder: string): Promise<readonly string[]> {
+  const [bundle] = bundles;
+  assert.ok(bundle !== undefined);
+  writeFileSync(path.join(folder, 'package.json'), '{"type":"commonjs"}');
+  // koffi is not part of a bundle: it loads a native library.
+  symlinkSync(path.join(projectRoot, 'node_modules'), path.join(folder, 'node_modules'));
+  const { file } = await makeBundle(bundle, folder);
+  return [process.execPath, file];
 }
 
 /** A figure in KiB out of /proc/PID/status, such as VmRSS or VmHWM. */
