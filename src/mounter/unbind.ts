@@ -4,7 +4,6 @@
 import { closeSync, rmdirSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
 import { atEffect } from '../linux/effect-point.ts';
-import { listmount } from '../linux/mount-id.ts';
 import { unmountBelow } from '../linux/mounts.ts';
 import { errorCodeOf, SyscallError } from '../linux/syscall-error.ts';
 import type { BindRecords } from './bind-record.ts';
@@ -67,8 +66,7 @@ export function unmountAll(place: TargetPlace, records: BindRecords): bigint[] {
     if (mountIds.length === stackLimit) {
       throw new DriverError('target-busy', `More than ${stackLimit} mounts are stacked on the target.`);
     }
-    const detach = listmount(mountId).length > 0;
-    atEffect('unmount target', () => unmountOnce(place, detach));
+    atEffect('unmount target', () => unmountOnce(place));
     const next = mountAtTarget(place);
     if (next === mountId) {
       throw new DriverError('target-busy', 'The mount at the target did not go away when it was unmounted.');
@@ -80,10 +78,13 @@ export function unmountAll(place: TargetPlace, records: BindRecords): bigint[] {
   return mountIds;
 }
 
-/** One mount off the stack. A busy one (or one with binds inside) is detached: whoever holds it keeps it alive, the target is free. */
-function unmountOnce(place: TargetPlace, detach: boolean): void {
+/**
+ * One mount off the stack. A busy one (or one with binds inside) is detached: whoever holds it keeps it alive, the target
+ * is free. To ask for the binds inside beforehand would cost a walk over every mount of the node (listmount(2)).
+ */
+function unmountOnce(place: TargetPlace): void {
   try {
-    unmountBelow(place.parentFd, place.leaf, { detach });
+    unmountBelow(place.parentFd, place.leaf, { detach: false });
   } catch (error) {
     if (!(error instanceof SyscallError) || error.code !== 'EBUSY') throw error;
     unmountBelow(place.parentFd, place.leaf, { detach: true });
