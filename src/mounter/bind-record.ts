@@ -80,12 +80,7 @@ export class BindRecords {
       if (failure.reason !== 'state-unusable') throw failure;
       return undefined;
     }
-    try {
-      const parsed = v.safeParse(recordSchema, JSON.parse(text));
-      return parsed.success ? parsed.output : undefined;
-    } catch {
-      return undefined;
-    }
+    return parseRecord(text);
   }
 
   /** A record that cannot be removed stays, which does no harm: it speaks of a mount id that is not used again. */
@@ -93,10 +88,16 @@ export class BindRecords {
     atEffect('remove record', () => removeIfPossible(this.#file(mountId)));
   }
 
-  /** Removes what a writer that was killed left half done; only while nobody writes. */
-  removeUnfinished(): void {
+  /**
+   * Removes what a writer that was killed left half done; only while nobody writes, or with the UUID of a pool, while
+   * nobody writes for that pool. A text that was cut off says no pool, and waits for the next start.
+   */
+  removeUnfinished(poolUuid?: string): void {
     for (const name of this.#names()) {
-      if (/^\d+\.new$/.test(name)) removeIfPossible(path.join(this.#directory, name));
+      if (!/^\d+\.new$/.test(name)) continue;
+      const file = path.join(this.#directory, name);
+      if (poolUuid === undefined || parseRecord(readOrNothing(file))?.poolUuid === poolUuid)
+        removeIfPossible(file);
     }
   }
 
@@ -118,6 +119,23 @@ export class BindRecords {
 
   #file(mountId: bigint): string {
     return path.join(this.#directory, mountId.toString());
+  }
+}
+
+function parseRecord(text: string): BindRecord | undefined {
+  try {
+    const parsed = v.safeParse(recordSchema, JSON.parse(text));
+    return parsed.success ? parsed.output : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function readOrNothing(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
   }
 }
 

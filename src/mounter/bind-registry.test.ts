@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, beforeEach, describe, it } from 'node:test';
@@ -43,6 +43,30 @@ describe('the binds that are known', { skip }, () => {
     });
     return { mountId, target };
   }
+
+  it('are those that a worker had no time to tell of, and records of its pool alone are removed', () => {
+    const known = mount('known');
+    registry.load();
+    const untold = mount('untold');
+    const otherPool = mount('other', { poolUuid: 'q' });
+    const record = records.read(untold.mountId) as BindRecord;
+    const [gone, goneOfOther] = [1n << 40n, (1n << 40n) + 1n];
+    records.write(gone, record);
+    records.write(goneOfOther, { ...record, poolUuid: 'q' });
+    const unfinished = (id: number, text: string): void =>
+      writeFileSync(path.join(folder, 'records', `${id}.new`), text);
+    unfinished(1, JSON.stringify(record));
+    unfinished(2, JSON.stringify({ ...record, poolUuid: 'q' }));
+    unfinished(3, '{"volume');
+    registry.reload('p');
+    assert.deepEqual(
+      registry.all().map(({ target }) => target),
+      [known.target, untold.target],
+    );
+    assert.equal(registry.countOfPool('p'), 2);
+    const kept = [known.mountId, untold.mountId, otherPool.mountId, goneOfOther].map(String);
+    assert.deepEqual(readdirSync(path.join(folder, 'records')).sort(), [...kept, '2.new', '3.new'].sort());
+  });
 
   it('are taken up from the records whose mount is there, and the other records removed', () => {
     const { mountId } = mount('one');

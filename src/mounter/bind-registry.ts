@@ -28,6 +28,24 @@ export class BindRegistry {
     }
   }
 
+  /**
+   * Takes stock of what a pool's worker left that has ended: binds that it had no time to tell of are taken up, and
+   * records whose mount did not come to be are dropped. Only while no worker of that pool is at work, for a record is
+   * there before its mount is.
+   */
+  reload(poolUuid: string): void {
+    this.#records.removeUnfinished(poolUuid);
+    const unknown = this.#records.mountIds().filter((mountId) => !this.#byMountId.has(mountId));
+    if (unknown.length === 0) return;
+    const mounted = new Set(listmount());
+    for (const mountId of unknown) {
+      const record = this.#records.read(mountId);
+      if (record?.poolUuid !== poolUuid) continue;
+      if (mounted.has(mountId)) this.add(mountId, record);
+      else this.#records.remove(mountId);
+    }
+  }
+
   /** Takes up a bind that was there before, by its record. */
   learn(mountId: bigint): void {
     const record = this.#records.read(mountId);

@@ -42,7 +42,7 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
   const records = new BindRecords(settings.recordDir);
   const registry = new BindRegistry(records);
   const changes = new ChangeSignal();
-  const workerOf = poolWorkers(settings);
+  const workerOf = poolWorkers(settings, registry);
   const commands = famfsCommands(config, mode, location, log);
   const mounts = new PoolMounts({
     settings,
@@ -123,7 +123,10 @@ function launcherOf(config: MounterPartsConfig, location: CommandLocation): Laun
   );
 }
 
-function poolWorkers(settings: MounterSettings): (poolUuid: string, mountPath: string) => PoolWorker {
+function poolWorkers(
+  settings: MounterSettings,
+  registry: BindRegistry,
+): (poolUuid: string, mountPath: string) => PoolWorker {
   return (poolUuid, mountPath) => {
     const order: PoolWorkerSettings = {
       poolUuid,
@@ -131,7 +134,12 @@ function poolWorkers(settings: MounterSettings): (poolUuid: string, mountPath: s
       allowedRoots: settings.kubeletDirs,
       recordDirectory: settings.recordDir,
     };
-    return new PoolWorker(() => startWorker(order), poolUuid, settings.probeTimeoutMs);
+    const start = (): WorkerProcess => {
+      // The former worker of this pool has ended, perhaps in the middle of a bind.
+      registry.reload(poolUuid);
+      return startWorker(order);
+    };
+    return new PoolWorker(start, poolUuid, settings.probeTimeoutMs);
   };
 }
 
