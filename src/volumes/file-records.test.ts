@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { ProvisioningWorld } from '../../test/provisioning-world.ts';
+import { parseClassParameters } from './class-parameters.ts';
+import { FileRecords } from './file-records.ts';
+import type { VolumeRecord } from './volume-record.ts';
+
+let world: ProvisioningWorld;
+let record: VolumeRecord;
+beforeEach(async () => {
+  world = new ProvisioningWorld();
+  record = await world.provisioner.create(
+    {
+      name: '__proto__',
+      parameters: parseClassParameters({}),
+      range: { requiredBytes: 1n, limitBytes: 0n },
+      topology: { requisite: undefined, preferred: [] },
+    },
+    AbortSignal.timeout(20_000),
+  );
+});
+afterEach(() => world.close());
+
+const file = (): string => path.join(world.folder, 'volumes.json');
+
+describe('records in a file', () => {
+  it('are the same after the file is read again, whatever they are called', async () => {
+    const again = new FileRecords(file());
+    assert.partialDeepStrictEqual(record, await again.get('__proto__'));
+    assert.equal((await again.list()).length, 1);
+    assert.equal(await again.get('constructor'), undefined);
+    assert.deepEqual(readdirSync(world.folder), ['volumes.json'], 'nothing temporary is left');
+  });
+
+  it('are written only by who has read them', async () => {
+    const newer = await world.records.update({ ...record, deleting: true });
+    await assert.rejects(world.records.update(record), { reason: 'record-conflict' });
+    await assert.rejects(world.records.remove(record), { reason: 'record-conflict' });
+    await assert.rejects(world.records.create(record), { reason: 'record-conflict' });
+    await world.records.remove(newer);
+    await assert.rejects(world.records.update(newer), { reason: 'record-conflict' });
+  });
+
+  it('of another kind are refused, not overwritten', () => {
+    for (const text of ['', '{}', '[1]', '{"format":2,"volumes":{},"slots":{}}', 'null']) {
+      writeFileSync(file(), text);
+      assert.throws(() => new FileRecords(file()), { reason: 'config-invalid' });
+    }
+  });
+});
