@@ -50,11 +50,23 @@ export function storageHealthEntries({ state, problem }: MounterView): HealthEnt
   const ofDevices = state.devices.flatMap(({ name, problem: found }) =>
     found == null ? [] : [entry(STORAGE_DEGRADED, found, `${name}: `)],
   );
-  const ofPools = state.pools.flatMap((pool) => {
+  const ofPools = state.pools.filter(isOfConcern).flatMap((pool) => {
     const found = poolProblem(pool);
     return found === undefined ? [] : [entry(STORAGE_UNREACHABLE, found, `pool ${pool.uuid}: `)];
   });
   return merged([...ofNode, ...ofPools, ...ofDevices]);
+}
+
+/** A pool whose memory serves another one now is history, unless something still has it. */
+function isOfConcern(
+  { phase, binds, device }: NodeState['pools'][number],
+  _index: number,
+  pools: NodeState['pools'],
+): boolean {
+  const isReplaced = pools.some(
+    (other) => other.device === device && other.phase !== poolPhase.POOL_PHASE_LOST,
+  );
+  return phase !== poolPhase.POOL_PHASE_LOST || binds > 0 || !isReplaced;
 }
 
 function poolProblem({ phase, problem }: NodeState['pools'][number]): Problem | undefined {

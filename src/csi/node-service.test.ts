@@ -95,6 +95,28 @@ describe('NodeGetStorageHealth', () => {
   });
 });
 
+describe('NodeGetStorageHealth of a pool that another has replaced', () => {
+  const lost = {
+    uuid: poolA,
+    device: 'dax0.0',
+    phase: phases.POOL_PHASE_LOST,
+    problem: { reason: 'pool-reformatted', message: 'gone' },
+  };
+  const now = { uuid: poolB, device: 'dax0.0', phase: phases.POOL_PHASE_READY };
+
+  it('tells of it for as long as a pod has it, or nothing serves its memory', async () => {
+    await served.follow();
+    const reasons = async () =>
+      (await served.node.nodeGetStorageHealth({})).backendHealth.map(({ reason }) => reason);
+    for (const pools of [[lost], [{ ...lost, binds: 1 }, now], [lost, { ...now, device: 'dax1.0' }]]) {
+      served.fake.report({ settled: true, pools });
+      await waitUntil('it is told', async () => (await reasons())[0] === 'PoolReformatted');
+    }
+    served.fake.report({ settled: true, pools: [lost, now] });
+    await waitUntil('it is history', async () => (await reasons()).length === 0);
+  });
+});
+
 describe('NodeGetInfo', () => {
   it('waits for the first look at all devices, then names every pool that is seen', async () => {
     assert.equal(await codeOf(served.node.nodeGetInfo({})), 'UNAVAILABLE');
