@@ -56,7 +56,7 @@ export interface Codec {
   encode(message: object): Buffer;
   /** Throws when the bytes are not such a message. */
   decode(bytes: Uint8Array): object;
-  /** A copy for a log: values of fields marked csi_secret, and tokens in maps, are not in it. */
+  /** A copy for a log: not in it are fields marked csi_secret, and values in maps but those of known keys. */
   redact(message: object): object;
 }
 
@@ -76,14 +76,26 @@ export interface ServiceType<S> {
 }
 
 /**
+ * Keys of maps whose values may be logged. The list is of what may, not of what must not: Kubernetes, and people, put
+ * tokens into maps that no protocol marks as secret (CVE-2023-2878 and its kin), under keys that nobody can foresee.
+ */
+export type LoggedKeys = ReadonlySet<string>;
+
+const noKeys: LoggedKeys = new Set();
+
+/**
  * Looks a service up by its full name, such as `csi.v1.Node`. `S` is its generated class, which only exists as
  * a type: `serviceType<csi.v1.Node>(root, 'csi.v1.Node')`.
  */
-export function serviceType<S>(root: Root, fullName: string): ServiceType<S> {
+export function serviceType<S>(root: Root, fullName: string, logged: LoggedKeys = noKeys): ServiceType<S> {
   root.resolveAll();
   const methods: Record<string, MethodType> = {};
   for (const method of root.lookupService(fullName).methodsArray) {
-    methods[method.name.charAt(0).toLowerCase() + method.name.slice(1)] = methodType(fullName, method);
+    methods[method.name.charAt(0).toLowerCase() + method.name.slice(1)] = methodType(
+      fullName,
+      method,
+      logged,
+    );
   }
   return { fullName, methods: methods as ServiceType<S>['methods'] };
 }
@@ -96,10 +108,10 @@ export function enumType<E>(root: Root, fullName: string): Readonly<E> {
 
 /** The codec of one message type, by its full name. */
 export function messageType(root: Root, fullName: string): Codec {
-  return codecOf(root.lookupType(fullName));
+  return codecOf(root.lookupType(fullName), noKeys);
 }
 
-function methodType(serviceName: string, method: Method): MethodType {
+function methodType(serviceName: string, method: Method, logged: LoggedKeys): MethodType {
   const { resolvedRequestType, resolvedResponseType } = method;
   if (resolvedRequestType === null || resolvedResponseType === null) {
     throw new TypeError(`the types of ${serviceName}.${method.name} are not resolved`);
@@ -108,15 +120,15 @@ function methodType(serviceName: string, method: Method): MethodType {
     name: method.name,
     path: `/${serviceName}/${method.name}`,
     responseStream: method.responseStream === true,
-    request: codecOf(resolvedRequestType),
-    response: codecOf(resolvedResponseType),
+    request: codecOf(resolvedRequestType, logged),
+    response: codecOf(resolvedResponseType, logged),
   };
 }
 
 const conversion = { longs: BigInt, defaults: true, oneofs: true } as const;
 
-function codecOf(type: Type): Codec {
-  const redactor = redactorOf(type, new Map());
+function codecOf(type: Type, logged: LoggedKeys): Codec {
+  const redactor = redactorOf(type, { logged, redactors: new Map() });
   return {
     name: type.name,
     encode: (message) => type.encode(type.fromObject(message)).finish() as Buffer,
@@ -127,11 +139,18 @@ function codecOf(type: Type): Codec {
 
 type Redactor = (message: Record<string, unknown>) => object;
 
+/** What redactors are made by. */
+interface Redaction {
+  readonly logged: LoggedKeys;
+  /** Those made so far; a message can hold itself. */
+  readonly redactors: Map<Type, Redactor>;
+}
+
 const withheld = '(withheld)';
 
 /** Works out once which fields of a type (and of the messages in it) must not be logged. */
-function redactorOf(type: Type, known: Map<Type, Redactor>): Redactor {
-  const before = known.get(type);
+function redactorOf(type: Type, redaction: Redaction): Redactor {
+  const before = redaction.redactors.get(type);
   if (before !== undefined) return before;
   const rules = new Map<string, (value: unknown) => unknown>();
   const redactor: Redactor = (message) =>
@@ -141,27 +160,26 @@ function redactorOf(type: Type, known: Map<Type, Redactor>): Redactor {
         return [key, rule === undefined || value === null || value === undefined ? value : rule(value)];
       }),
     );
-  known.set(type, redactor);
+  redaction.redactors.set(type, redactor);
   for (const field of type.fieldsArray) {
-    const rule = redactionOf(field.resolve(), known);
+    const rule = redactionOf(field.resolve(), redaction);
     if (rule !== undefined) rules.set(field.name, rule);
   }
   return redactor;
 }
 
-function redactionOf(field: Field, known: Map<Type, Redactor>): ((value: unknown) => unknown) | undefined {
+function redactionOf(field: Field, redaction: Redaction): ((value: unknown) => unknown) | undefined {
   if (field.options?.['(csi_secret)'] === true) return () => withheld;
-  if (field.map) return (value) => withoutTokens(value as object);
+  if (field.map) return (value) => withKnownKeys(value as object, redaction.logged);
   const inner = field.resolvedType;
   if (inner === null || !('fieldsArray' in inner)) return undefined;
-  const redact = redactorOf(inner, known);
+  const redact = redactorOf(inner, redaction);
   return (value) =>
     Array.isArray(value) ? value.map((item) => redact(item)) : redact(value as Record<string, unknown>);
 }
 
-/** Kubernetes can put service-account tokens into the volume context (CVE-2023-2878 and its kin). */
-function withoutTokens(map: object): object {
+function withKnownKeys(map: object, logged: LoggedKeys): object {
   return Object.fromEntries(
-    Object.entries(map).map(([key, value]) => [key, /token|secret|password/i.test(key) ? withheld : value]),
+    Object.entries(map).map(([key, value]) => [key, logged.has(key) ? value : withheld]),
   );
 }

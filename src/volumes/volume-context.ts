@@ -15,7 +15,8 @@ export interface VolumeContext {
   readonly access: VolumeAccess;
 }
 
-const ownKeys = ['pool', 'path', 'access'] as const;
+/** What a volume says about itself; nothing of it is a secret. */
+export const volumeContextKeys = ['pool', 'path', 'access'] as const;
 
 /** Kubernetes adds these itself: about the pod (podInfoOnMount), and the provisioner's name. */
 const foreignKeyPrefix = 'csi.storage.k8s.io/';
@@ -38,11 +39,11 @@ export function parseVolumeContext(attributes: Readonly<Record<string, string>>)
   }
   for (const key of Object.keys(attributes)) {
     if (key.startsWith(foreignKeyPrefix) || foreignKeys.has(key)) continue;
-    if (!ownKeys.some((own) => own === key)) {
+    if (!volumeContextKeys.some((own) => own === key)) {
       throw new DriverError(
         'invalid-argument',
         `volume_context has the unknown key ${JSON.stringify(key.slice(0, 80))}; known are ` +
-          `${ownKeys.join(', ')}.${didYouMean(key, ownKeys)}`,
+          `${volumeContextKeys.join(', ')}.${didYouMean(key, volumeContextKeys)}`,
       );
     }
   }
