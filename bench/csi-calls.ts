@@ -30,10 +30,8 @@ export async function publishWhenServed(
   volumeContext: Readonly<Record<string, string>>,
   target: string,
 ): Promise<number> {
-  const volumeId = `bench-${path.basename(target)}`;
-  const mode = accessModes.MULTI_NODE_READER_ONLY;
-  const volumeCapability = { mount: { mountFlags: [] }, accessMode: { mode } };
-  const request = { volumeId, targetPath: target, readonly: true, volumeCapability, volumeContext };
+  const request = publishRequest(volumeContext, target);
+  const { volumeId } = request;
   await untilConnected(socket);
   const client = createClient(nodeService, socket, clientOptions);
   try {
@@ -44,6 +42,14 @@ export async function publishWhenServed(
   } finally {
     client.close();
   }
+}
+
+/** Asks for a read-only publish at a target, under a volume id of its own. */
+export function publishRequest(volumeContext: Readonly<Record<string, string>>, target: string) {
+  const volumeId = `bench-${path.basename(target)}`;
+  const mode = accessModes.MULTI_NODE_READER_ONLY;
+  const volumeCapability = { mount: { mountFlags: [] }, accessMode: { mode } };
+  return { volumeId, targetPath: target, readonly: true, volumeCapability, volumeContext };
 }
 
 async function untilConnected(socket: string): Promise<void> {

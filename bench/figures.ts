@@ -1,5 +1,6 @@
 // Every benchmark there is, in the order of the report.
 import type { Figure } from './figure.ts';
+import { besideABadPool } from './figures/beside-a-bad-pool.ts';
 import { burst } from './figures/burst.ts';
 import { mapping } from './figures/mapping.ts';
 import { memory } from './figures/memory.ts';
@@ -16,6 +17,7 @@ export const figures: readonly Figure[] = [
   mapping,
   publishCycle,
   publishBesideMounts,
+  besideABadPool,
   burst,
   rpc,
   start,
