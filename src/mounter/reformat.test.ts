@@ -53,6 +53,8 @@ describe('a pool whose memory another host formats', { skip }, () => {
     // The replay has begun, by identity and log of the old file system, when it is held.
     node.spoil('[ "$1" = logplay ] && { echo replay >> $NOTES; while [ -f $NOTES ]; do sleep 0.01; done; }');
     const late = bind(node.target('late'), 'new');
+    // It may be refused while the format still runs, before anybody looks at it here.
+    late.catch(() => undefined);
     await waitUntil('a replay is under way', () => node.notes().length > 0);
     const newUuid = await reformat();
     node.mend();
