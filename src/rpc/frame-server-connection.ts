@@ -25,7 +25,7 @@ import {
   readRequest,
 } from './frame.ts';
 import { FrameSocket } from './frame-socket.ts';
-import { maximumCallsPerConnection } from './limits.ts';
+import { maximumCallsPerConnection, maximumFrameStreamsPerConnection } from './limits.ts';
 import { messageOf, statusOfReason } from './status.ts';
 import { statusCode } from './status-code.ts';
 import { steadyNowMs } from './steady-clock.ts';
@@ -94,8 +94,7 @@ export class FrameServerConnection {
     const { path, timeoutMs, message } = readRequest(body);
     if (this.#calls.has(callId)) throw new FrameError(`the call id ${callId} is in use`);
     if (this.#calls.size >= maximumCallsPerConnection) {
-      const sentence = `more than ${maximumCallsPerConnection} calls are in flight on one connection`;
-      this.#refuse(callId, statusCode.RESOURCE_EXHAUSTED, 'resource-exhausted', sentence);
+      this.#refuseExcess(callId, `${maximumCallsPerConnection} calls`);
       return;
     }
     const method = methods.get(path);
@@ -108,14 +107,30 @@ export class FrameServerConnection {
       );
       return;
     }
+    if (method.stream && this.#streamCount() >= maximumFrameStreamsPerConnection) {
+      this.#refuseExcess(callId, `${maximumFrameStreamsPerConnection} streams`);
+      return;
+    }
     const request = decodeRequest(method.type.request, message);
     const deadlineMs = timeoutMs === 0 ? undefined : steadyNowMs() + timeoutMs;
     const call = new FrameCall(this.#socket, this.#calls, callId, request, deadlineMs);
+    call.isStream = method.stream;
     this.#calls.set(callId, call);
     if (deadlineMs !== undefined) this.#deadlines.add(deadlineMs);
     call.inProgress = method.stream
       ? serveStream(method, call, environment)
       : serveUnary(method, call, environment);
+  }
+
+  #streamCount(): number {
+    let count = 0;
+    for (const { isStream } of this.#calls.values()) if (isStream) count += 1;
+    return count;
+  }
+
+  #refuseExcess(callId: number, limit: string): void {
+    const sentence = `more than ${limit} are in flight on one connection`;
+    this.#refuse(callId, statusCode.RESOURCE_EXHAUSTED, 'resource-exhausted', sentence);
   }
 
   #refuse(callId: number, code: number, reason: DriverError['reason'], sentence: string): void {
@@ -152,6 +167,7 @@ class FrameCall implements TransportedUnary, TransportedStream {
   readonly deadlineMs: number | undefined;
   /** The caller has left: nothing more is sent. */
   withdrawn = false;
+  isStream = false;
   inProgress: CallInProgress | undefined;
   readonly #socket: FrameSocket;
   readonly #calls: Map<number, FrameCall>;

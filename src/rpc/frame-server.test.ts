@@ -1,5 +1,6 @@
 // What is true of frames alone: their limits, their back-pressure, and bytes that nobody of ours would send.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -230,6 +231,32 @@ describe('a stream in frames', () => {
       );
     }
     assert.equal(read, 1000n);
+  });
+
+  it('is one of 16 on a connection; one more is refused and the connection goes on', async () => {
+    await serve({
+      bind: async () => ({}),
+      watchState: async function* (_request, { signal }) {
+        yield {};
+        await once(signal, 'abort');
+      },
+    });
+    const streams = Array.from({ length: 16 }, () => client.calls.watchState({})[Symbol.asyncIterator]());
+    for (const stream of streams) await stream.next();
+    const another = client.calls.watchState({})[Symbol.asyncIterator]();
+    await assert.rejects(another.next(), reasonIs('resource-exhausted', /16 streams/));
+    await streams[0]?.return?.(undefined);
+    await waitUntil('there is room for a stream', () =>
+      client.calls
+        .watchState({})
+        [Symbol.asyncIterator]()
+        .next()
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
+    await client.calls.bind({});
   });
 
   it('lets its handler end when a reader leaves who was behind', async () => {
