@@ -60,6 +60,16 @@ describe('the configuration', () => {
     assert.equal(readConfig(mounterRole, [], environment).allowDriverSwitch, true);
   });
 
+  it('takes an option with one dash for one mistake, however long it is', () => {
+    const text = mistakesOf(nodeRole, ['-node-id', `-${'ab'.repeat(50_000)}`, '--', '-c'], {}).join('\n');
+    assert.match(text, /^ {2}-node-id is not an option\. Did you mean "node-id"\?\n {2}-(ab){99}a is not an/);
+    assert.match(text, /"-c" is not expected here/);
+  });
+
+  it('takes a value that begins with a dash as it was written', () => {
+    assert.match(mistakesOf(nodeRole, ['--csi-socket', '-x/y'], {}).join('\n'), /-x\/y/);
+  });
+
   it('tells every mistake at once, each with its flag or variable', () => {
     const argv = [
       '--log-levl',

@@ -196,25 +196,31 @@ function readFlags(
       { type: option.placeholder === undefined ? 'boolean' : 'string', multiple: true } as const,
     ]),
   );
-  const { tokens } = parseArgs({ args: [...argv], options: types, strict: false, tokens: true });
+  // There are no short options: `-node-id` is one mistake and not one for each letter, which parseArgs would make of it
+  // in a time that grows with the square of its length.
+  const args = argv.map((argument) => (/^-[^-]/.test(argument) ? argument.slice(0, 2) : argument));
+  const { tokens } = parseArgs({ args, options: types, strict: false, tokens: true });
   const given = new Map<string, { name: string; values: string[] }>();
   for (const token of tokens) {
     if (token.kind === 'positional') {
-      mistakes.push(`${JSON.stringify(token.value)} is not expected here; options start with --`);
+      mistakes.push(`${JSON.stringify(argv[token.index])} is not expected here; options start with --`);
     }
     if (token.kind !== 'option') continue;
     const option = byFlag.get(token.name);
     if (option === undefined) {
-      mistakes.push(`${token.rawName} is not an option.${didYouMean(token.name, byFlag.keys())}`);
+      const written = token.rawName.startsWith('--') ? token.rawName : (argv[token.index] ?? '');
+      const name = written.replace(/^--?/, '');
+      mistakes.push(`${written.slice(0, 200)} is not an option.${didYouMean(name, byFlag.keys())}`);
       continue;
     }
+    const value = token.inlineValue === false ? argv[token.index + 1] : token.value;
     const swallowed = token.inlineValue === false && token.value.startsWith('--');
-    if (option.placeholder !== undefined && (token.value === undefined || swallowed)) {
+    if (option.placeholder !== undefined && (value === undefined || swallowed)) {
       mistakes.push(`--${option.flag} needs a value: --${option.flag} ${option.placeholder}`);
       continue;
     }
     const source = given.get(option.flag) ?? { name: `--${option.flag}`, values: [] };
-    source.values.push(token.value ?? 'true');
+    source.values.push(value ?? 'true');
     given.set(option.flag, source);
   }
   return given;

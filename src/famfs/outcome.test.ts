@@ -63,6 +63,14 @@ test('a command that cannot be killed says so', () => {
   assert.equal(outcome.leftovers.mountMayRemain, false);
 });
 
+test('of a stream without end, its beginning and its end are judged', () => {
+  const counted = 'famfs_logplay(v1): 3 log entries; 2 new files; 1 new directories\n';
+  const noise = 'nothing that anybody knows\n'.repeat(50_000);
+  assert.equal(classify(contextOf('logplay'), ended({ stdout: noise + counted })).kind, 'ok');
+  assert.equal(classify(contextOf('logplay'), ended({ stdout: counted + noise })).kind, 'ok');
+  assert.equal(classify(contextOf('logplay'), ended({ stdout: noise + counted + noise })).kind, 'unproven');
+});
+
 test('a command that the caller withdrew proves nothing', () => {
   const outcome = classify(contextOf('cp'), ended({ exitCode: null, signal: 'SIGKILL', aborted: true }));
   assert.equal(outcome.kind, 'unproven');

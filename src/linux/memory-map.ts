@@ -129,7 +129,13 @@ export function parseSmaps(text: string): SmapsEntry[] {
 function smapsEntry(header: RegExpExecArray, fields: ReadonlyMap<string, string>): SmapsEntry {
   const [, start = '0', end = '0', permissions = '', offset = '0', major = '0', minor = '0', inode = '0'] =
     header;
-  const bytes = (name: string): bigint => BigInt(Number.parseInt(fields.get(name) ?? '0', 10)) * 1024n;
+  const bytes = (name: string): bigint => {
+    const text = fields.get(name) ?? '0';
+    const kibibytes = /^(\d{1,20})(?: kB)?$/.exec(text)?.[1];
+    if (kibibytes === undefined)
+      throw new TypeError(`not a line of smaps: ${JSON.stringify(`${name}: ${text}`)}`);
+    return BigInt(kibibytes) * 1024n;
+  };
   const flags = fields.get('VmFlags');
   return {
     startAddress: BigInt(`0x${start}`),

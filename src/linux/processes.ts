@@ -29,10 +29,15 @@ export function processState(pid: number): ProcessState | undefined {
 export function parseProcessState(text: string): ProcessState {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
-  const rest = text.slice(close + 2).split(' ');
+  const rest = text
+    .slice(close + 2)
+    .trimEnd()
+    .split(' ');
   const [state, parentPid, processGroup] = rest;
   const startTime = rest[19];
-  if (open < 1 || close < open || state === undefined || startTime === undefined) {
+  const numbers = [text.slice(0, Math.max(0, open - 1)), parentPid, processGroup, startTime];
+  const areNumbers = numbers.every((number) => number !== undefined && /^-?\d{1,20}$/.test(number));
+  if (close < open || state === undefined || startTime === undefined || !areNumbers) {
     throw new TypeError(`not a process state: ${JSON.stringify(text.slice(0, 80))}`);
   }
   return {
@@ -41,7 +46,7 @@ export function parseProcessState(text: string): ProcessState {
     state,
     parentPid: Number(parentPid),
     processGroup: Number(processGroup),
-    startTimeTicks: BigInt(startTime.trim()),
+    startTimeTicks: BigInt(startTime),
   };
 }
 
