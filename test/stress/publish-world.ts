@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accessModes } from '../../src/csi/protocol.ts';
 import { readMountTable } from '../../src/linux/mount-table.ts';
-import { listProcesses } from '../../src/linux/processes.ts';
+import { processState } from '../../src/linux/processes.ts';
 import { poolPhase } from '../../src/mounter/client.ts';
 import type { CallOptions } from '../../src/rpc/client.ts';
 import type { ClusterNode } from '../cluster-node.ts';
@@ -82,7 +82,7 @@ export class PublishWorld {
     const masters = [node, other];
     const otherMounter = cluster.startMounter(other);
     const mounterFlags = {
-      ...{ 'allow-writes': 'unsafe', 'health-interval': '50ms', 'scan-interval': '100ms' },
+      ...{ 'allow-writes': 'unsafe', 'health-interval': '100ms', 'scan-interval': '250ms' },
       'log-level': 'info',
     };
     const driven = await DrivenNode.start(cluster, node, {
@@ -310,7 +310,8 @@ function accessModeOf({ writable, soleTarget }: Way) {
 }
 
 function isRunning(pid: number): boolean {
-  return listProcesses().some((each) => each.pid === pid && each.state !== 'Z' && each.state !== 'X');
+  const state = processState(pid)?.state;
+  return state !== undefined && state !== 'Z' && state !== 'X';
 }
 
 /** Never rejects: what nobody expects is an answer as well, and no rule allows it. */

@@ -51,7 +51,10 @@ const way = fc.record({
   soleTarget: mostly(false),
 });
 const order = fc.record({ volume: number(volumeCount), target: number(targetCount), way });
-const times = fc.integer({ min: 1, max: 3 });
+const times = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(1) },
+  { weight: 1, arbitrary: fc.integer({ min: 2, max: 3 }) },
+);
 const ending = fc.constantFrom<Ending>('SIGTERM', 'SIGKILL');
 const settling = fc.constantFrom<Settling>('again', 'unpublish');
 
