@@ -64,4 +64,18 @@ describe('npm run bench', () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  test('measures what concerns the processes of the driver alone', { skip: whyNot() }, () => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-bench-test-'));
+    try {
+      const json = path.join(folder, 'figures.jsonl');
+      const { status, stderr } = run(['--quick', '--only', 'start', '--only', 'memory', '--json', json]);
+      assert.equal(status, 0, stderr);
+      const names = readFileSync(json, 'utf8');
+      for (const name of ['start-to-first-probe', 'kill-to-serving-mounter', 'memory-node-after-work'])
+        assert.ok(names.includes(`{"name":"${name}",`), `${name} is not in ${names}`);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });

@@ -92,7 +92,8 @@ export class Driver {
     this.#mounter = startRole('mounter', programs.mounter, {
       ...{ socket: this.#mounterSocket, 'kubelet-dir': kubeletDir, 'pool-dir': this.#poolDir },
       ...{ 'shadow-dir': path.join(folder, 'shadow'), 'state-dir': path.join(folder, 'binds') },
-      ...{ launcher: 'in-place', ...quiet },
+      // The benchmark's own namespaces are the host here: nothing of it is to be seen, or to stay, outside.
+      ...{ 'famfs-location': 'image', launcher: 'in-place', ...quiet },
       ...(pool === undefined ? {} : { pools: pool }),
       ...mounterFlags,
     });
