@@ -23,6 +23,8 @@ export async function runMounter(argv: readonly string[]): Promise<void> {
     format: config.logFormat,
     fields: { role: 'mounter' },
   });
+  // Sockets are made private one by one; nothing of ours is for others in the moment before.
+  process.umask(0o077);
   switchDebugBySignal(logger);
   const metrics = new Metrics({ role: 'mounter', version: driverVersion });
   const mounter = buildMounter(config, logger);
