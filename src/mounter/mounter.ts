@@ -15,7 +15,7 @@ import { KeyedLock } from './keyed-lock.ts';
 import type { MounterSettings } from './mounter-settings.ts';
 import type { Pool } from './pool.ts';
 import type { PoolFinder } from './pool-finder.ts';
-import type { NodeState, Problem } from './pool-state.ts';
+import type { DeviceState, NodeState, Problem } from './pool-state.ts';
 import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 import { unbindTarget } from './unbind.ts';
@@ -224,7 +224,7 @@ export class Mounter {
       throw new DriverError('pool-not-ready', 'The mounter has not looked at all devices yet.');
     throw new DriverError(
       'pool-not-found',
-      `No device of this node carries pool ${uuid}. Give the PersistentVolume a node affinity for topology.famfs.io/pool-${uuid}, or look at the devices with \`famfs-csi state\`.`,
+      `No device of this node carries pool ${uuid}. Give the PersistentVolume a node affinity for topology.famfs.io/pool-${uuid}, or look at the devices with \`famfs-csi state\`.${unreadDevices(finder.devices())}`,
     );
   }
 
@@ -284,6 +284,17 @@ function refuseStray([stray]: readonly KnownBind[]): void {
     'target-busy',
     `Nothing is left at the target ${stray.target}, but the mount that was made for it lives on at ${where}: a directory above it has been moved or replaced. Put it back, or unmount that place; the next try sees it.`,
   );
+}
+
+/** A sentence for each device whose pool could not be found out: it may be the one that is asked for. */
+function unreadDevices(devices: readonly DeviceState[]): string {
+  return devices
+    .flatMap(({ name, poolUuid, problem }) =>
+      poolUuid === undefined && problem !== undefined
+        ? [` What ${name} carries could not be found out: ${problem.message}`]
+        : [],
+    )
+    .join('');
 }
 
 function asProblem(error: unknown): Problem {

@@ -224,7 +224,9 @@ describe('a pool that is not what it was', { skip }, () => {
         return each.devices.some((device) => device.problem?.reason === 'pool-held-elsewhere');
       });
       const device = state.devices.find(({ name }) => name === 'dax2.0');
-      assert.match(device?.problem?.message ?? '', new RegExp(`\\(pid \\d+\\) at ${place}`));
+      const says = new RegExp(`\\(pid \\d+\\) at ${place}`);
+      assert.match(device?.problem?.message ?? '', says);
+      await assert.rejects(bind(newTarget(), lateUuid), { reason: 'pool-not-found', message: says });
       assert.equal(cluster.mountPoints().includes(node.poolPath(lateUuid)), false);
     } finally {
       await holder.end();
