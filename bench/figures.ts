@@ -2,6 +2,7 @@
 import type { Figure } from './figure.ts';
 import { besideABadPool } from './figures/beside-a-bad-pool.ts';
 import { burst } from './figures/burst.ts';
+import { logReading } from './figures/log-reading.ts';
 import { mapping } from './figures/mapping.ts';
 import { memory } from './figures/memory.ts';
 import { publishBesideMounts } from './figures/publish-beside-mounts.ts';
@@ -21,5 +22,6 @@ export const figures: readonly Figure[] = [
   burst,
   rpc,
   start,
+  logReading,
   memory,
 ];
