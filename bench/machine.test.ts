@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cpuModel, describeMachine, machineLine } from './machine.ts';
+import { cpuModel, describeMachine, libraryVersions, machineLine } from './machine.ts';
 
 test('the CPU is named as the kernel names it', () => {
   assert.equal(
@@ -21,4 +21,8 @@ test('the line tells of kernel, Node and cores', () => {
   const machine = describeMachine();
   assert.ok(machine.cores >= 1);
   assert.match(machineLine(machine), /cores, \d+ GiB · Linux \d+\.\d+.* · Node v24\./);
+});
+
+test('the versions of libraries are told for both sides', () => {
+  assert.match(libraryVersions(), /grpc-js \d+\..*; the peer: .*grpc v\d+\..*mount-utils v\d+\./);
 });

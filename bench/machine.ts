@@ -1,7 +1,9 @@
 // On what the figures were taken: they mean little without it.
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import { goVersion } from '../tools/go-program.ts';
+import { projectRoot } from '../tools/run-tool.ts';
 
 export interface Machine {
   readonly cpu: string;
@@ -35,4 +37,18 @@ export function cpuModel(cpuinfo: string): string | undefined {
 /** The machine as one line. */
 export function machineLine({ cpu, cores, memoryGiB, kernel, node, go }: Machine): string {
   return `${cpu}, ${cores} cores, ${memoryGiB} GiB · Linux ${kernel} · Node ${node} · ${go}`;
+}
+
+/** The versions of what serves calls and mounts on either side, as one line. */
+export function libraryVersions(): string {
+  const read = (file: string) => readFileSync(path.join(projectRoot, file), 'utf8');
+  const { dependencies } = JSON.parse(read('package.json')) as { dependencies: Record<string, string> };
+  const ours = ['@grpc/grpc-js', 'protobufjs', 'koffi'].map(
+    (name) => `${name} ${dependencies[name] ?? 'none'}`,
+  );
+  const modules = read('bench/go.mod');
+  const peers = ['google.golang.org/grpc', 'k8s.io/mount-utils'].map((name) => {
+    return `${name} ${new RegExp(`^\\s*${name} (v\\S+)`, 'm').exec(modules)?.[1] ?? 'none'}`;
+  });
+  return `${ours.join(', ')}; the peer: ${peers.join(', ')}`;
 }

@@ -11,6 +11,8 @@ export interface KeptRun {
   /** Such as "2026-11-22". */
   readonly date: string;
   readonly version: string;
+  /** Versions of what serves calls and mounts, as one line. */
+  readonly libraries: string;
   /** Little work was done: the values mean nothing. */
   readonly isQuick: boolean;
   readonly results: readonly FigureResult[];
@@ -54,10 +56,10 @@ export function fillPage(page: string, figures: readonly FigureText[], kept: Kep
 
 function runText(column: string, run: KeptRun | undefined): string {
   if (run === undefined) return `**${column}:** not measured yet.`;
-  const { machine, pool, date, version, isQuick } = run;
+  const { machine, pool, date, version, libraries, isQuick } = run;
   const on = pool === 'simulated' ? '' : ` · pool on ${code(pool)}`;
   const warning = isQuick ? ' **This was a quick run: it shows that everything works, not how fast.**' : '';
-  return `**${column}:** ${machine}${on} · famfs-csi ${version} · ${date}.${warning}`;
+  return `**${column}:** ${machine}${on} · famfs-csi ${version} (${libraries}) · ${date}.${warning}`;
 }
 
 function goalsText({ simulated, hardware }: Kept): string {
@@ -98,7 +100,7 @@ function figureText(
   if (here?.missing !== undefined) parts.push(`Not measured: ${here.missing}.`);
   if (there?.missing !== undefined) parts.push(`Not measured on hardware: ${there.missing}.`);
   if (!isForHardware)
-    parts.push('Not part of a run on hardware: what it measures does not touch the memory.');
+    parts.push('Not part of a run on hardware: it makes simulated pools of its own.');
   const rows = allNames(here, there).map((each) => detailsRow(each, here, there));
   if (rows.length > 0) {
     const details = table(['', 'simulated', 'of the rounds', 'hardware', 'of the rounds'], rows);

@@ -5,7 +5,7 @@ import { driverVersion } from '../src/version.ts';
 import { projectRoot } from '../tools/run-tool.ts';
 import type { Figure, Setting } from './figure.ts';
 import { figures } from './figures.ts';
-import { type Machine, machineLine } from './machine.ts';
+import { libraryVersions, type Machine, machineLine } from './machine.ts';
 import type { Measurement } from './measurement.ts';
 import { type FigureText, fillPage, type Kept, type KeptRun } from './page-text.ts';
 import { type FigureResult, parseJsonLines, reportJsonLines } from './report.ts';
@@ -40,7 +40,10 @@ export function writePage({ setting, pool, machine, isQuick, results }: Run, doc
   mkdirSync(folder, { recursive: true });
   const column = files[setting === 'hardware' ? 'hardware' : 'simulated'];
   const date = new Date().toISOString().slice(0, 10);
-  const facts: RunFacts = { machine: machineLine(machine), pool, date, version: driverVersion, isQuick };
+  const facts: RunFacts = {
+    ...{ machine: machineLine(machine), pool, date, isQuick },
+    ...{ version: driverVersion, libraries: libraryVersions() },
+  };
   writeFileSync(path.join(folder, column.results), reportJsonLines(results));
   writeFileSync(path.join(folder, column.facts), `${JSON.stringify(facts, null, 2)}\n`);
   redrawPage(docs);
