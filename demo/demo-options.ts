@@ -8,6 +8,8 @@ Puts files into a simulated shared-memory pool, mounts the pool on simulated nod
 processes through the driver's real CSI and mounter processes, maps every file there and checks it.
 Works as root and, where the kernel allows user namespaces, for anybody. Leaves nothing behind.
 
+  --claim SIZE  bring no files: claim a volume of this size (such as 1GiB), have it made, zeroed, written by one pod,
+                read by others, deleted and claimed again
   --data DIR    the files to put in (default: 256 MiB of made-up model weights)
   --nodes N     simulated nodes that see the memory, 1 to 8 (default 2)
   --pods N      pod-like processes, spread over the nodes, 1 to 64 (default 4)
@@ -17,6 +19,8 @@ Works as root and, where the kernel allows user namespaces, for anybody. Leaves 
 
 export interface DemoOptions {
   readonly dataDir: string | undefined;
+  /** undefined: files are brought */
+  readonly claimBytes: bigint | undefined;
   readonly nodes: number;
   readonly pods: number;
   readonly mode: 'fuse' | 'standalone';
@@ -29,6 +33,7 @@ export function readDemoOptions(argv: readonly string[]): DemoOptions | undefine
     args: [...argv],
     options: {
       data: { type: 'string' },
+      claim: { type: 'string' },
       nodes: { type: 'string', default: '2' },
       pods: { type: 'string', default: '4' },
       mode: { type: 'string', default: 'fuse' },
@@ -50,8 +55,27 @@ export function readDemoOptions(argv: readonly string[]): DemoOptions | undefine
   if (mode !== 'fuse' && mode !== 'standalone') mistakes.push(`--mode is fuse or standalone, not ${mode}`);
   if (data !== undefined && !isDirectory(data))
     mistakes.push(`--data needs a folder that exists; ${data} is none`);
+  const claimBytes = values.claim === undefined ? undefined : sizeOf(values.claim);
+  if (values.claim !== undefined && claimBytes === undefined)
+    mistakes.push(`--claim needs a size from 1 MiB to 1 TiB such as 512MiB or 1GiB, not ${values.claim}`);
+  if (values.claim !== undefined && data !== undefined)
+    mistakes.push('--claim brings no files; leave out --data');
   if (mistakes.length > 0) throw new Error(mistakes.join('\n'));
-  return { dataDir: data, nodes, pods, mode: mode === 'standalone' ? mode : 'fuse', verbose: values.verbose };
+  return {
+    dataDir: data,
+    claimBytes,
+    nodes,
+    pods,
+    mode: mode === 'standalone' ? mode : 'fuse',
+    verbose: values.verbose,
+  };
+}
+
+function sizeOf(text: string): bigint | undefined {
+  const [, digits = '', unit = ''] = /^(\d{1,6})(MiB|GiB)$/.exec(text) ?? [];
+  const shift = { MiB: 20n, GiB: 30n }[unit];
+  const bytes = shift === undefined ? 0n : BigInt(digits) << shift;
+  return bytes >= 1n << 20n && bytes <= 1n << 40n ? bytes : undefined;
 }
 
 function isDirectory(folder: string): boolean {

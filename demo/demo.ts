@@ -6,6 +6,7 @@ import { mountFileSystem } from '../src/linux/mounts.ts';
 import type { Pool } from '../src/mounter/client.ts';
 import { endOnSignals, privateFolder, runInPrivateNamespaces } from '../tools/private-namespaces.ts';
 import { projectRoot } from '../tools/run-tool.ts';
+import { runClaim } from './claim.ts';
 import { type DataSet, makeDefaultData, readDataSet } from './data-set.ts';
 import { type DemoOptions, demoHelp, readDemoOptions } from './demo-options.ts';
 import { showFigures } from './figures.ts';
@@ -64,14 +65,16 @@ function refuseImpossible(): number | undefined {
 }
 
 async function runDemo(options: DemoOptions, folder: string): Promise<void> {
-  // mkfs.famfs leaves its directories behind; here they go with everything else.
-  process.env.FAMFS_SIM_TMP = folder;
   mountFileSystem({ source: 'demo', target: folder, type: 'tmpfs', data: 'mode=755' });
-  const data = prepareData(options, folder);
+  const data = options.claimBytes === undefined ? prepareData(options, folder) : undefined;
   const device = path.join(folder, 'memory/cxl');
-  const hosts = await makeNodes(options, folder, device, data);
+  const hosts = await makeNodes(options, folder, device, bytesNeeded(data, options.claimBytes ?? 0n));
   try {
     const pool = await mountEverywhere(hosts);
+    if (data === undefined) {
+      await runClaim(hosts, options.claimBytes ?? 0n, folder);
+      return;
+    }
     const digests = await loadData(hosts[0], pool, options, data);
     const published = await publish(hosts, pool, options.pods);
     const pods = await runPods(published, folder, data, digests);
@@ -103,20 +106,22 @@ async function makeNodes(
   options: DemoOptions,
   folder: string,
   device: string,
-  data: DataSet,
+  needed: bigint,
 ): Promise<SimulatedHost[]> {
   heading(`${options.nodes} simulated nodes, one shared memory`);
   const store = path.dirname(device);
   mkdirSync(store);
   mountFileSystem({ source: 'shared-memory', target: store, type: 'tmpfs', data: 'size=100%,mode=755' });
-  const needed = BigInt(data.sizeBytes) + BigInt(data.files.length + 16) * 2n * 1024n ** 2n;
   const sizeBytes = needed * 2n > minimumDeviceBytes ? roundUp(needed * 2n, 1024n ** 3n) : minimumDeviceBytes;
   runOrThrow([...simulator, 'create-device', device, '--size', String(sizeBytes)]);
   const hosts: SimulatedHost[] = [];
   for (let index = 0; index < options.nodes; index++) {
     const name = `node-${index + 1}`;
     const simulatedNode = path.join(folder, name);
-    runOrThrow([...simulator, 'create-node', simulatedNode, '--device', `${device}=dax${index}.0`]);
+    const tmp = path.join(folder, `${name}-tmp`);
+    mkdirSync(tmp);
+    const shown = ['--device', `${device}=dax${index}.0`];
+    runOrThrow([...simulator, 'create-node', simulatedNode, ...shown, '--tmp', tmp]);
     if (index === 0)
       runOrThrow([
         path.join(simulatedNode, 'bin/mkfs.famfs'),
@@ -125,13 +130,21 @@ async function makeNodes(
       ]);
     const places = {
       simulatedNode,
+      tmpDir: tmp,
       kubeletDir: path.join(folder, `${name}-kubelet`),
       runDir: path.join(folder, `${name}-run`),
     };
-    hosts.push(await SimulatedHost.start(name, places, options.mode));
+    const provisions = options.claimBytes === undefined ? undefined : index === 0 ? 'here' : 'elsewhere';
+    hosts.push(await SimulatedHost.start(name, places, { mode: options.mode, provisions }));
   }
   line(`device of ${bytesText(sizeBytes)}, formatted by node-1, which is the master`);
   return hosts;
+}
+
+/** What the pool has to hold: the data with room for rounding, or the claim. */
+function bytesNeeded(data: DataSet | undefined, claimBytes: bigint): bigint {
+  const files = BigInt((data?.files.length ?? 1) + 16);
+  return BigInt(data?.sizeBytes ?? 0) + claimBytes + files * 2n * 1024n ** 2n;
 }
 
 async function mountEverywhere(hosts: readonly SimulatedHost[]): Promise<Pool> {

@@ -3,7 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type NodeService, nodeService } from '../src/csi/protocol.ts';
+import {
+  type ControllerService,
+  controllerService,
+  type NodeService,
+  nodeService,
+} from '../src/csi/protocol.ts';
 import { mountNamespaceOf } from '../src/linux/processes.ts';
 import { type MounterCalls, MounterClient, type Pool, poolPhase } from '../src/mounter/client.ts';
 import { silentLogger } from '../src/observe/logger.ts';
@@ -19,29 +24,38 @@ const readyTimeoutMs = 30_000;
 export interface HostPlaces {
   /** The simulated node's directory (programs, device, sysfs, identity). */
   readonly simulatedNode: string;
+  /** What stands for /tmp there, where famfs leaves directories behind. */
+  readonly tmpDir: string;
   readonly kubeletDir: string;
   readonly runDir: string;
+}
+
+export interface HostOptions {
+  readonly mode: 'fuse' | 'standalone';
+  /** Volumes are made on demand, by this node or by another; undefined: none are, and nothing is published writable. */
+  readonly provisions: 'here' | 'elsewhere' | undefined;
 }
 
 export class SimulatedHost {
   readonly name: string;
   readonly places: HostPlaces;
   readonly #holder: ChildProcess;
-  readonly #mounterProcess: BackgroundProcess;
-  readonly #nodeProcess: BackgroundProcess;
+  /** In the order in which they start; they stop the other way round. */
+  readonly #processes: readonly BackgroundProcess[];
   readonly #mounter: MounterClient;
   readonly #csi: RpcClient<NodeService>;
+  readonly #controller: RpcClient<ControllerService>;
 
   /** Makes the node's mount namespace and starts its processes; `ready` waits until they serve. */
-  static async start(name: string, places: HostPlaces, mode: string): Promise<SimulatedHost> {
-    return new SimulatedHost(name, places, mode, await holdMountNamespace());
+  static async start(name: string, places: HostPlaces, options: HostOptions): Promise<SimulatedHost> {
+    return new SimulatedHost(name, places, options, await holdMountNamespace());
   }
 
-  private constructor(name: string, places: HostPlaces, mode: string, holder: ChildProcess) {
+  private constructor(name: string, places: HostPlaces, options: HostOptions, holder: ChildProcess) {
     this.name = name;
     this.places = places;
     this.#holder = holder;
-    const { simulatedNode, kubeletDir, runDir } = places;
+    const { simulatedNode, tmpDir, kubeletDir, runDir } = places;
     for (const folder of [path.join(kubeletDir, 'pods'), runDir]) mkdirSync(folder, { recursive: true });
     const mounterSocket = path.join(runDir, 'mounter/mounter.sock');
     const csiSocket = path.join(runDir, 'csi/csi.sock');
@@ -50,7 +64,9 @@ export class SimulatedHost {
       'kubelet-dir': kubeletDir,
       'famfs-location': 'image',
       'famfs-bin-dir': path.join(simulatedNode, 'bin'),
-      mode,
+      'famfs-tmp-dir': tmpDir,
+      mode: options.mode,
+      'allow-writes': options.provisions === undefined ? 'never' : 'unsafe',
       launcher: 'in-place',
       'pool-dir': path.join(runDir, 'famfs'),
       'shadow-dir': path.join(runDir, 'shadow'),
@@ -68,21 +84,32 @@ export class SimulatedHost {
       'mounter-socket': mounterSocket,
       'log-format': 'text',
     };
-    this.#mounterProcess = this.#start(`mounter of ${name}`, ['mounter', ...flags(mounterFlags)]);
-    this.#nodeProcess = this.#start(`node plugin of ${name}`, [
-      'node',
-      '--skip-registration',
-      ...flags(nodeFlags),
-    ]);
+    const volumeFlags = {
+      'node-id': name,
+      'csi-socket': csiSocket,
+      'records-file': path.join(runDir, 'volumes.json'),
+      'deleted-volumes': 'reuse',
+    };
+    this.#processes =
+      options.provisions === 'here'
+        ? [this.#start(name, ['all-in-one', ...flags({ ...mounterFlags, ...volumeFlags })])]
+        : [
+            this.#start(`mounter of ${name}`, ['mounter', ...flags(mounterFlags)]),
+            this.#start(`node plugin of ${name}`, ['node', '--skip-registration', ...flags(nodeFlags)]),
+          ];
     this.#mounter = new MounterClient({ address: mounterSocket, logger: silentLogger });
-    this.#csi = createClient(nodeService, csiSocket, {
-      name: 'the node plugin',
-      unavailableReason: 'internal',
-    });
+    const client = { name: 'the node plugin', unavailableReason: 'internal' } as const;
+    this.#csi = createClient(nodeService, csiSocket, client);
+    this.#controller = createClient(controllerService, csiSocket, client);
   }
 
   get csi(): Calls<NodeService> {
     return this.#csi.calls;
+  }
+
+  /** Serves only where volumes are provisioned. */
+  get controller(): Calls<ControllerService> {
+    return this.#controller.calls;
   }
 
   get mounter(): MounterCalls {
@@ -91,7 +118,7 @@ export class SimulatedHost {
 
   /** What the driver's processes of this node have logged. */
   get log(): string {
-    return `${this.#mounterProcess.output}\n${this.#nodeProcess.output}`;
+    return this.#processes.map(({ output }) => output).join('\n');
   }
 
   /** argv that runs a command in this node's mount namespace. */
@@ -101,8 +128,10 @@ export class SimulatedHost {
 
   /** Waits until the pool is mounted here and the CSI socket answers. */
   async ready(): Promise<Pool> {
-    await this.#mounterProcess.waitForSocket(path.join(this.places.runDir, 'mounter/mounter.sock'));
-    await this.#nodeProcess.waitForSocket(path.join(this.places.runDir, 'csi/csi.sock'));
+    const sockets = ['mounter/mounter.sock', 'csi/csi.sock'].map((name) =>
+      path.join(this.places.runDir, name),
+    );
+    for (const socket of sockets) await this.#processes.at(-1)?.waitForSocket(socket);
     for (const endsAt = Date.now() + readyTimeoutMs; ; ) {
       const { pools, problems } = await this.#mounter.calls.getState({});
       const pool = pools.find(({ phase }) => phase === poolPhase.POOL_PHASE_READY);
@@ -117,12 +146,17 @@ export class SimulatedHost {
     }
   }
 
+  /** Waits until its processes have logged a text. */
+  async untilLogged(text: string): Promise<void> {
+    await this.#processes[0]?.waitUntil(`logging ${JSON.stringify(text)}`, () => this.log.includes(text));
+  }
+
   /** Ends the processes in order. The mounts go with the namespace. */
   async stop(): Promise<void> {
     this.#csi.close();
+    this.#controller.close();
     await this.#mounter.close();
-    await this.#nodeProcess.stop();
-    await this.#mounterProcess.stop();
+    for (const process of this.#processes.toReversed()) await process.stop();
     this.#holder.kill('SIGKILL');
   }
 

@@ -1,6 +1,6 @@
 // Clears what famfs leaves in its folder for temporary things when it is killed over a dummy mount, or when the mounter is
 // before it has cleared up after famfs. Told by famfs's own names for them, and by nobody using them.
-import { lstatSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, rmdirSync, rmSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import { type CommandLocation, pathSeenFromHere } from '../famfs/command-location.ts';
 import { atEffect } from '../linux/effect-point.ts';
@@ -80,7 +80,7 @@ function placeInFileSystem(folder: string, pid: number | 'self'): string | undef
 
 function remove(place: string): boolean {
   try {
-    if (!lstatSync(place).isDirectory()) return false;
+    if (!isOurOwn(lstatSync(place))) return false;
     atEffect('remove leftover', () => {
       if (dummyPattern.test(place)) rmdirSync(place);
       else rmSync(place, { recursive: true, force: true });
@@ -90,6 +90,14 @@ function remove(place: string): boolean {
     // Not empty or busy: somebody's after all, and only a leftover.
     return false;
   }
+}
+
+/**
+ * mkdtemp(3) makes a directory that is its maker's alone. Any user can make one of that name in /tmp, fill it with what it
+ * likes and exchange it while root is deleting below; that one is not root's, or not closed to others.
+ */
+function isOurOwn(found: Stats): boolean {
+  return found.isDirectory() && found.uid === process.geteuid?.() && (found.mode & 0o022) === 0;
 }
 
 function namesIn(folder: string): string[] {

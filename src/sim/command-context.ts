@@ -50,18 +50,19 @@ const defaultPatienceSeconds = 0.5;
 
 /**
  * The context of a command on the node at `nodeRoot`. The simulator's own settings come from the environment:
- * FAMFS_SIM_PATIENCE (seconds, default 0.5; the real famfs takes 51) and FAMFS_SIM_TMP (default /tmp).
+ * FAMFS_SIM_PATIENCE (seconds, default 0.5; the real famfs takes 51) and FAMFS_SIM_TMP (default: the node's own, or /tmp).
  */
 export function commandContext(options: ContextOptions): CommandContext {
   const environment = options.environment ?? process.env;
   const seconds = Number(environment.FAMFS_SIM_PATIENCE ?? defaultPatienceSeconds);
+  const node = openNode(options.nodeRoot);
   return {
-    node: openNode(options.nodeRoot),
+    node,
     environment,
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
     kernelRelease: options.kernelRelease ?? os.release(),
-    temporaryDirectory: environment.FAMFS_SIM_TMP ?? '/tmp',
+    temporaryDirectory: environment.FAMFS_SIM_TMP ?? node.temporaryDirectory ?? '/tmp',
     patienceMs: 1000 * (Number.isFinite(seconds) && seconds >= 0 ? seconds : defaultPatienceSeconds),
     print: options.print,
     complain: options.complain,

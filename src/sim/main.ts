@@ -11,21 +11,23 @@ const help = `Simulated famfs: a stand-in for the famfs programs on a machine wi
       what is written there is memory. SIZE: bytes, or a number with MiB, GiB or TiB; famfs wants 4GiB.
 
   create-node DIR --device DEVICE=NAME [--device ...] [--mode auto|fuse|views] [--system-uuid UUID]
+              [--tmp DIR]
       Makes a node that sees the devices under those names, for example
       --device /dev/shm/famfs-sim/memory=dax0.0. Several nodes may see one device.
       --mode says how mounts are shown: fuse (needs root and a kernel with FUSE passthrough), views
-      (hard links, bind-mounted), or auto, which tries them in this order. Programs are in DIR/bin.
+      (hard links, bind-mounted), or auto, which tries them in this order. Programs are in DIR/bin. --tmp names an existing
+      directory that stands for the node's /tmp, so that several nodes do not share one.
 
   --node DIR famfs|mkfs.famfs|famfs_fused ARGS...
       Runs one of the programs on the node DIR; the scripts in DIR/bin do this.
 
 Environment of the programs: FAMFS_SIM_PATIENCE, seconds that stand for the 51 for which famfs tries to
-unmount after a failed mount (default 0.5); FAMFS_SIM_TMP, where it leaves its directories (default /tmp).
+unmount after a failed mount (default 0.5); FAMFS_SIM_TMP, where it leaves its directories (default: the node's, or /tmp).
 `;
 const deviceTable: OptionTable = { short: 'h', long: [option('size'), flag('help')] };
 const nodeTable: OptionTable = {
   short: 'h',
-  long: [option('device'), option('mode'), option('system-uuid'), flag('help')],
+  long: [option('device'), option('mode'), option('system-uuid'), option('tmp'), flag('help')],
 };
 const unitBytes: Readonly<Record<string, bigint>> = {
   '': 1n,
@@ -109,10 +111,12 @@ async function createNodeFrom(argv: readonly string[]): Promise<number> {
   const devices: { devicePath: string; name: string }[] = [];
   let presentation: 'auto' | 'fuse' | 'views' = 'auto';
   let systemUuid: string | undefined;
+  let temporaryDirectory: string | undefined;
   for (const { key, value = '', message } of options) {
     if (message !== undefined) return misused(message);
     if (key === 'h' || key === 'help') return printHelp();
     if (key === 'system-uuid') systemUuid = value;
+    if (key === 'tmp') temporaryDirectory = value;
     if (key === 'mode') {
       if (value !== 'auto' && value !== 'fuse' && value !== 'views') return misused(`no mode ${value}`);
       presentation = value;
@@ -127,7 +131,8 @@ async function createNodeFrom(argv: readonly string[]): Promise<number> {
   if (root === undefined || operands.length > 1) return misused('create-node takes one directory');
   const { createNode } = await import('./node.ts');
   const identity = systemUuid === undefined ? {} : { systemUuid };
-  createNode({ root, devices, presentation, ...identity, program: ownProgram() });
+  const temporary = temporaryDirectory === undefined ? {} : { temporaryDirectory };
+  createNode({ root, devices, presentation, ...identity, ...temporary, program: ownProgram() });
   return 0;
 }
 

@@ -41,6 +41,8 @@ export interface SimulatedNode {
   /** argv of the simulator's program, e.g. ['/…/node', '/…/src/sim/main.ts']. */
   readonly program: readonly string[];
   readonly presentation: PresentationChoice;
+  /** What stands for /tmp on this node; undefined: /tmp itself. */
+  readonly temporaryDirectory: string | undefined;
 }
 
 export interface NodeDeviceOptions {
@@ -60,6 +62,8 @@ export interface CreateNodeOptions {
   /** Default: a random one. `null` leaves the file out, as on a host where famfs never ran. */
   readonly systemUuid?: string | null;
   readonly presentation?: PresentationChoice;
+  /** Default: the machine's /tmp, which the nodes then share as real ones do not. */
+  readonly temporaryDirectory?: string;
 }
 
 /** A device as one node sees it. */
@@ -80,6 +84,7 @@ const resourceStep = 0x100_0000_0000n;
 interface NodeFile {
   readonly program: readonly string[];
   readonly presentation: PresentationChoice;
+  readonly temporaryDirectory?: string;
 }
 
 /**
@@ -97,6 +102,7 @@ export function createNode(options: CreateNodeOptions): SimulatedNode {
   const file: NodeFile = {
     program: options.program ?? defaultProgram(),
     presentation: options.presentation ?? 'auto',
+    ...(options.temporaryDirectory === undefined ? {} : { temporaryDirectory: options.temporaryDirectory }),
   };
   const node = nodeAt(root, file);
   for (const directory of [
@@ -216,6 +222,7 @@ function nodeAt(root: string, file: NodeFile): SimulatedNode {
     runDirectory: path.join(root, 'run'),
     program: file.program,
     presentation: file.presentation,
+    temporaryDirectory: file.temporaryDirectory,
   };
 }
 
@@ -223,6 +230,7 @@ function isNodeFile(value: unknown): value is NodeFile {
   if (typeof value !== 'object' || value === null) return false;
   if (!('program' in value) || !Array.isArray(value.program) || !('presentation' in value)) return false;
   const isProgram = value.program.length > 0 && value.program.every((part) => typeof part === 'string');
+  if ('temporaryDirectory' in value && typeof value.temporaryDirectory !== 'string') return false;
   return isProgram && ['auto', 'fuse', 'views'].includes(String(value.presentation));
 }
 
