@@ -99,8 +99,7 @@ function figureText(
   if (here === undefined) parts.push('Not measured yet.');
   if (here?.missing !== undefined) parts.push(`Not measured: ${here.missing}.`);
   if (there?.missing !== undefined) parts.push(`Not measured on hardware: ${there.missing}.`);
-  if (!isForHardware)
-    parts.push('Not part of a run on hardware: it makes simulated pools of its own.');
+  if (!isForHardware) parts.push('Not part of a run on hardware: it makes simulated pools of its own.');
   const rows = allNames(here, there).map((each) => detailsRow(each, here, there));
   if (rows.length > 0) {
     const details = table(['', 'simulated', 'of the rounds', 'hardware', 'of the rounds'], rows);
