@@ -13,7 +13,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import path from 'node:path';
 import { declareFunction } from '../../src/linux/libc.ts';
+import { mountFileSystem, mountFlags, unmount } from '../../src/linux/mounts.ts';
 import type { FlipPlace, FlipPlan } from './link-flipper.ts';
 
 const renameat2Function = declareFunction('renameat2', 'int', ['int', 'str', 'int', 'str', 'uint']);
@@ -98,7 +100,16 @@ function replaceLeaf(place: OpenPlace): void {
   unlinkSync(at(place));
 }
 
-const flip = { exchange, moveAway, replaceLeaf } as const;
+function mountOver(place: OpenPlace): void {
+  const target = path.join(place.directory, place.name);
+  const over = { source: nextLink(place), target, type: 'none', flags: mountFlags.bind };
+  if (!attempt(() => mountFileSystem(over))) return;
+  flips++;
+  pause();
+  unmount(target, { detach: true });
+}
+
+const flip = { exchange, moveAway, replaceLeaf, mountOver } as const;
 
 const places = plan.places.map((place): OpenPlace => {
   const fd = openSync(place.directory, oPath | constants.O_DIRECTORY);

@@ -11,9 +11,10 @@ export interface FlipPlace {
   readonly name: string;
   /**
    * `exchange`: directory and link change places in one step (renameat2(2)); `moveAway`: with a moment without either;
-   * `replaceLeaf`: an empty directory is removed and a link made in its stead.
+   * `replaceLeaf`: an empty directory is removed and a link made in its stead; `mountOver`: the other directory is mounted
+   * over it, which is all that can be done where links cannot be made.
    */
-  readonly how: 'exchange' | 'moveAway' | 'replaceLeaf';
+  readonly how: 'exchange' | 'moveAway' | 'replaceLeaf' | 'mountOver';
   /** Where the links lead. */
   readonly links: readonly string[];
 }

@@ -1,11 +1,12 @@
 // A race for the path of a target: while volumes are published and unpublished, attackers in processes of their own turn
-// every directory on the way into a symbolic link and back. Nothing may reach what the links lead to.
+// every directory on the way into a symbolic link and back, or mount over it. Nothing may reach what that leads to.
 import assert from 'node:assert/strict';
 import { mkdirSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { DriverError } from '../../src/errors.ts';
 import { statmount } from '../../src/linux/mount-id.ts';
+import { readMountTable } from '../../src/linux/mount-table.ts';
 import { mountFileSystem, mountFlags, unmount } from '../../src/linux/mounts.ts';
 import { bindPath } from '../../src/mounter/bind.ts';
 import { BindRecords } from '../../src/mounter/bind-record.ts';
@@ -125,7 +126,7 @@ describe('a race for the path of a target', { skip }, () => {
   };
 
   it('is never won by links: nothing foreign is bound, mounted on, unmounted or removed', async (t) => {
-    const cycles = effort(1_000);
+    const cycles = effort(600);
     const { attack, targets } = prepare('race');
     const ends = new Ends();
     const faults: string[] = [];
@@ -208,7 +209,66 @@ describe('a race for the path of a target', { skip }, () => {
     assert.notDeepEqual(attack.newMounts(), []);
     assert.notDeepEqual(attack.traces(), []);
   });
+
+  // famfs has no symbolic links, refuses to rename in either mode, and keeps its mounts below a folder of root's. What is
+  // left to an attacker, and only to root on the node, is to mount something over a directory of the pool.
+  it('binds nothing that is mounted over a directory of the pool, as a bind by path does', async (t) => {
+    const cycles = effort(1_000);
+    const foreign = makeSamples(path.join(cluster.directory, 'over/llama'), { llama: ['weights'] });
+    const place = (relative: string, link: string): FlipPlace => ({
+      directory: node.poolPath(poolUuid, path.dirname(relative)),
+      name: path.basename(relative),
+      how: 'mountOver',
+      links: [link],
+    });
+    const attacker = new LinkFlipper(
+      path.join(cluster.directory, 'over/flipper'),
+      [place('models', foreign), place('models/llama', path.join(foreign, 'llama'))],
+      seed,
+    );
+    const target = node.target('over');
+    const context = {
+      poolUuid,
+      mountPath: node.poolPath(poolUuid),
+      allowedRoots: [node.places.kubelet],
+      records: new BindRecords(path.join(cluster.directory, 'over/records')),
+    };
+    const order = { path: 'models/llama', target, volumeId: 'over', writable: false, allowExec: false };
+    const ends = new Ends();
+    const faults: string[] = [];
+    let naive = 0;
+    await attacker.begun();
+    for (let cycle = 0; (cycle < cycles || naive === 0) && faults.length === 0; cycle++) {
+      await ends.note('bind', () => {
+        const bound = bindPath(context, { ...order, soleTarget: false }, []);
+        faults.push(...wrongWith(bound.mountId, target));
+      });
+      unbindTarget(target, '', context.allowedRoots, context.records);
+      if (bindsForeign(node.poolPath(poolUuid, 'models/llama'), target)) naive++;
+    }
+    const flips = await attacker.end();
+    t.diagnostic(
+      `seed ${seed}: ${cycles} publishes against ${flips} mounts; ${ends}; by path: ${naive} wrong`,
+    );
+    assert.deepEqual(faults, []);
+    ends.assertBothSidesHaveWon();
+  });
 });
+
+/** Binds by path for a moment; whether that was something else than the pool's directory. */
+function bindsForeign(source: string, target: string): boolean {
+  mkdirSync(target);
+  try {
+    mountFileSystem({ source, target, type: 'none', flags: mountFlags.bind });
+  } catch {
+    rmdirSync(target);
+    return false;
+  }
+  const mount = readMountTable().find(({ mountPoint }) => mountPoint === target);
+  unmount(target, { detach: true });
+  rmdirSync(target);
+  return mount?.root !== '/models/llama';
+}
 
 /** How calls ended, counted. */
 class Ends {
@@ -231,7 +291,7 @@ class Ends {
 
   /** Neither did the attack stop everything, nor did it stop nothing; and what it stopped was told in its own words. */
   assertBothSidesHaveWon(): void {
-    const told = ['target-unusable', 'target-busy', 'operation-pending'];
+    const told = ['target-unusable', 'target-busy', 'operation-pending', 'path-not-visible'];
     const ends = [...this.#counts.keys()].filter((end) => end !== 'bind done' && end !== 'unbind done');
     assert.deepEqual(
       ends.filter((end) => !told.some((reason) => end.endsWith(` ${reason}`))),
