@@ -12,11 +12,13 @@ import { Metrics } from '../observe/metrics.ts';
 import { FrameServer } from '../rpc/frame-server.ts';
 import { driverVersion } from '../version.ts';
 import { buildMounter } from './mounter-parts.ts';
+import { keepHeapSmall } from './small-heap.ts';
 import { stopSignal } from './stop-signal.ts';
 
 /** Runs the mounter until SIGTERM or SIGINT. Mounts, binds and daemons outlive it. */
 export async function runMounter(argv: readonly string[]): Promise<void> {
   nameEffectRole('mounter');
+  keepHeapSmall();
   const config = readConfig(mounterRole, argv, process.env);
   const logger = createLogger({
     level: config.logLevel,

@@ -16,6 +16,7 @@ import { createLogger, type Logger } from '../observe/logger.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { driverVersion } from '../version.ts';
+import { keepHeapSmall } from './small-heap.ts';
 import { stopSignal } from './stop-signal.ts';
 
 /** Asked by kubelet and probes all the time; their lines would bury the others. */
@@ -27,6 +28,7 @@ const quietMethods = [
 /** Runs the node plugin until SIGTERM or SIGINT. What is published stays when it ends. */
 export async function runNode(argv: readonly string[]): Promise<void> {
   nameEffectRole('node');
+  keepHeapSmall();
   const config = readConfig(nodeRole, argv, process.env);
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, fields: { role: 'node' } });
   // Sockets are made private one by one; nothing of ours is for others in the moment before.

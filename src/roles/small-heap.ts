@@ -1,0 +1,13 @@
+// Keeps the heap of a process small that has little to keep. Knows nothing of what it is for.
+import { setFlagsFromString } from 'node:v8';
+
+/**
+ * Trades processor for memory, for a process that serves many small calls: all that a call makes is garbage when it has
+ * ended. V8 otherwise lets the young generation grow to 64 MiB and the old one to a multiple of what is used as long as
+ * callers are many: a flood of calls took 200 MiB that were not in use. Now the young one stays at the 1 MiB that it
+ * begins with, and the old one is collected when it has grown by a fifth. To be called before anything else is done.
+ */
+export function keepHeapSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--heap-growing-percent=20');
+}
