@@ -104,6 +104,7 @@ describe('a target that is not what it should be', { skip }, () => {
       await assertRefused(bound.bind(fresh), 'target-unusable', /EROFS.*look at.*disk/i);
       await assertRefused(bound.unbind(there), 'target-unusable', /EROFS/);
       assert.deepEqual(bound.mountsAt(there), [], 'the volume is not held any longer');
+      await bound.mounter.untilPool(bound.poolUuid, 'counts no bind', ({ binds }) => binds === 0);
       assert.deepEqual((await bound.mounter.calls.listBinds({})).binds, []);
       setReadOnly(0);
       assert.deepEqual(await bound.unbind(there), { wasBound: false });

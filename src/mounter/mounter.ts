@@ -141,11 +141,18 @@ export class Mounter {
   async unbind({ target, volumeId }: { target: string; volumeId: string }): Promise<boolean> {
     return this.#busy.run([`target ${target}`], async () => {
       const { registry, records, changes, settings } = this.#parts;
-      const { wasBound, mountIds } = unbindTarget(target, volumeId, settings.kubeletDirs, records);
-      registry.forget(mountIds);
-      if (wasBound) changes.raise();
-      refuseStray(registry.atTarget(target));
-      return wasBound;
+      try {
+        const { wasBound, mountIds } = unbindTarget(target, volumeId, settings.kubeletDirs, records);
+        registry.forget(mountIds);
+        if (wasBound) changes.raise();
+        refuseStray(registry.atTarget(target));
+        return wasBound;
+      } catch (error) {
+        // It may have been unmounted before something else failed; the look drops what is gone.
+        registry.atTarget(target);
+        changes.raise();
+        throw error;
+      }
     });
   }
 
