@@ -12,7 +12,7 @@ export interface FrameSocketOptions {
 }
 
 /** A peer that asks and does not read: so much may wait for it before it is not listened to any more. */
-const unsentLimitBytes = 1024 * 1024;
+const unsentLimitBytes = 128 * 1024;
 
 export class FrameSocket {
   readonly #socket: net.Socket;
