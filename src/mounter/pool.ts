@@ -319,6 +319,8 @@ export class Pool {
   }
 
   #fail(error: unknown): void {
+    // Of a call that was under way when the pool was given up; the device may serve another one by now.
+    if (this.#phase === 'lost') return;
     const { reason, message } = DriverError.from(error);
     const isNews = this.#problem?.reason !== reason || this.#problem.message !== message;
     this.#set(this.#phaseAfter(reason), { reason, message });

@@ -23,6 +23,8 @@ import { readLogEvidence } from './log-evidence.ts';
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
 
+const patienceMs = 60_000;
+
 /** What is said of a pool whose memory holds another: a mounter that was started since has never seen it. */
 const goneReasons: readonly string[] = ['pool-reformatted', 'pool-not-found'];
 
@@ -129,7 +131,7 @@ describe('the identity of a pool', { skip }, () => {
   }
 
   it('is never taken for that of a file system which another node has made there', async (t) => {
-    const rounds = effort(4);
+    const rounds = effort(3);
     for (let round = 0; round < rounds; round++) await reformatUnder(round);
     assert.ok(counts.made > 0, 'something could be made while a pool was what it was');
     t.diagnostic(
@@ -145,7 +147,7 @@ describe('the identity of a pool', { skip }, () => {
     const next = `only-${lives + 1}`;
     const running = new EagerPublishers(mounter, old.uuid, ['set', 'set', 'set', 'set', next, next]);
     publishers = running;
-    await waitUntil('publishes run', () => running.published.length > 20);
+    await waitUntil('publishes run', () => running.published.length > 20, patienceMs);
     makeTwin(round % 3 > 0);
     const killing = round % 3 === 1 ? killMounterSoon() : undefined;
     await sleep(dice.below(50));
@@ -153,7 +155,7 @@ describe('the identity of a pool', { skip }, () => {
     await killing;
     if (killing !== undefined) counts.kills++;
     const attempts = running.attempts;
-    await waitUntil('more publishes were tried', () => running.attempts > attempts + 20);
+    await waitUntil('more publishes were tried', () => running.attempts > attempts + 20, patienceMs);
     assert.notEqual(await createIn(old, 'made-late'), 'made');
     if (held !== undefined) {
       assert.ok(!readdirSync(node.poolPath(old.uuid)).includes(next), 'nothing of the new log is replayed');
