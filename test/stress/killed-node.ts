@@ -4,18 +4,16 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { accessModes, nodeService } from '../../src/csi/protocol.ts';
+import { accessModes } from '../../src/csi/protocol.ts';
 import { unmount } from '../../src/linux/mounts.ts';
 import { MounterClient, poolPhase } from '../../src/mounter/client.ts';
 import { silentLogger } from '../../src/observe/logger.ts';
-import { createClient } from '../../src/rpc/client.ts';
 import type { ClusterNode } from '../cluster-node.ts';
-import { DriverProcess, sourceProgram } from '../driver-process.ts';
-import { mounterArguments } from '../running-mounter.ts';
 import type { SimulatedCluster } from '../simulated-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { EffectFolder } from './effect-folder.ts';
 import { madeText, type PoolMaker } from './pool-maker.ts';
+import { type CsiClient, RestartedDriver } from './restarted-driver.ts';
 import { stockLines } from './stock-lines.ts';
 
 /** The steps of a node's life, in their order. */
@@ -36,8 +34,10 @@ interface Volume {
   readonly writable: boolean;
 }
 
-const patienceMs = 90_000;
-const callMs = 30_000;
+const patienceMs = 150_000;
+const callMs = 20_000;
+/** How long what processes do by themselves, now and again, may let wait. */
+const ownPaceMs = 5_000;
 const retryMs = 50;
 /** How long what is on its way out may take to go; looking is dear, so it is not done all the time. */
 const stockPatienceMs = 10_000;
@@ -52,18 +52,16 @@ export class KilledNode {
   readonly #published = new Set<Volume>();
   /** What an undisturbed life had after each step. */
   readonly #undisturbed = new Map<Step, string[]>();
+  readonly #driver: RestartedDriver;
   readonly #mounterClient: MounterClient;
-  #mounter: DriverProcess | undefined;
-  #plugin: DriverProcess | undefined;
-  #csi: ReturnType<typeof connect> | undefined;
   #filesMade = 0;
-  #restarts = 0;
 
   constructor(cluster: SimulatedCluster, node: ClusterNode, maker: PoolMaker) {
     this.node = node;
     this.#cluster = cluster;
     this.#maker = maker;
     this.points = new EffectFolder(path.join(cluster.directory, `effects-${node.name}`));
+    this.#driver = new RestartedDriver(node, this.points);
     this.#mounterClient = new MounterClient({ address: node.places.mounterSocket, logger: silentLogger });
     const volume = (volumeId: string, directory: string, writable = false): Volume => ({
       volumeId,
@@ -80,7 +78,7 @@ export class KilledNode {
 
   /** How often a process was started again after its death. */
   get restarts(): number {
-    return this.#restarts;
+    return this.#driver.restarts;
   }
 
   /** Makes what this node's volumes hold. */
@@ -118,7 +116,9 @@ export class KilledNode {
     try {
       await this.#take(step);
       // What mounter and daemon do by themselves happens now and again.
-      await waitUntil('a process has died', () => this.points.killedAt !== undefined, 3000).catch(() => {});
+      await waitUntil('a process has died', () => this.points.killedAt !== undefined, ownPaceMs).catch(
+        () => {},
+      );
       if (this.points.killedAt === undefined) return false;
       await this.#settled();
       if (point.startsWith('daemon:')) await this.#restartPods();
@@ -139,10 +139,10 @@ export class KilledNode {
   }
 
   /** All is there as after this step of the undisturbed life, and volumes hold what was made. */
-  async check(step: Step): Promise<void> {
+  async check(step: Step, { patienceMs: stockMs = stockPatienceMs } = {}): Promise<void> {
     const expected = this.#undisturbed.get(step);
     if (expected === undefined) throw new Error(`there was no undisturbed ${step}`);
-    const giveUpAt = Date.now() + stockPatienceMs;
+    const giveUpAt = Date.now() + stockMs;
     let stock = stockLines(this.#cluster, this.node);
     while (stock.join('\n') !== expected.join('\n') && Date.now() < giveUpAt) {
       await sleep(stockPauseMs);
@@ -156,11 +156,8 @@ export class KilledNode {
   async reboot({ withPlugin = true } = {}): Promise<void> {
     const { places } = this.node;
     this.points.disarm();
-    await this.#mounter?.kill();
-    if (withPlugin) {
-      await this.#plugin?.kill();
-      rmSync(path.dirname(places.csiSocket), { recursive: true, force: true });
-    }
+    await this.#driver.kill({ withPlugin });
+    if (withPlugin) rmSync(path.dirname(places.csiSocket), { recursive: true, force: true });
     const mounts = this.#cluster.mountPoints().filter((place) => place.startsWith(`${places.root}/`));
     for (const place of mounts.reverse()) unmount(place, { detach: true });
     for (let left = this.#processes(); left.length > 0; left = this.#processes()) {
@@ -180,7 +177,6 @@ export class KilledNode {
   /** Ends everything for good. */
   async close(): Promise<void> {
     await this.reboot();
-    this.#csi?.close();
     await this.#mounterClient.close();
   }
 
@@ -228,7 +224,7 @@ export class KilledNode {
             ...(writable ? { access: 'rw' } : {}),
           },
         },
-        { deadlineMs: Date.now() + callMs },
+        { timeoutMs: callMs },
       ),
     );
   }
@@ -236,7 +232,7 @@ export class KilledNode {
   async #unpublish(volume: Volume): Promise<void> {
     const { volumeId, target: targetPath } = volume;
     await this.#untilOk(`${volumeId} is unpublished`, (csi) =>
-      csi.calls.nodeUnpublishVolume({ volumeId, targetPath }, { deadlineMs: Date.now() + callMs }),
+      csi.calls.nodeUnpublishVolume({ volumeId, targetPath }, { timeoutMs: callMs }),
     );
     this.#published.delete(volume);
   }
@@ -270,7 +266,7 @@ export class KilledNode {
   }
 
   async #requireReady(): Promise<void> {
-    const state = await this.#mounterClient.calls.getState({}, { deadlineMs: Date.now() + callMs });
+    const state = await this.#mounterClient.calls.getState({}, { timeoutMs: callMs });
     const pool = state.pools.find(({ uuid }) => uuid === this.#maker.poolUuid);
     if (pool?.phase === poolPhase.POOL_PHASE_READY && pool.problem == null) return;
     const problems = [pool?.problem, ...state.devices.map((device) => device.problem)];
@@ -278,12 +274,12 @@ export class KilledNode {
   }
 
   /** The same call again and again until it succeeds; what has died meanwhile is started again first. */
-  async #untilOk(what: string, call: (csi: ReturnType<typeof connect>) => Promise<unknown>): Promise<void> {
+  async #untilOk(what: string, call: (csi: CsiClient) => Promise<unknown>): Promise<void> {
     const giveUpAt = Date.now() + patienceMs;
     let last: unknown;
     while (Date.now() < giveUpAt) {
       try {
-        await call(await this.#revive());
+        await call(await this.#driver.revive());
         return;
       } catch (error) {
         last = error;
@@ -293,62 +289,23 @@ export class KilledNode {
       }
       await sleep(retryMs);
     }
-    throw new Error(`waited in vain until ${what}: ${String(last)}\n${this.#mounter?.log.slice(-3000)}`);
+    throw new Error(`waited in vain until ${what}: ${String(last)}\n${this.#driver.log}`);
   }
 
   /** Pods on a dead mount keep the pool from coming back; `takeKilled` publishes their volumes again. */
   async #clearDeadPods(): Promise<void> {
-    const csi = await this.#revive();
+    const csi = await this.#driver.revive();
     for (const { volumeId, target: targetPath } of this.#published) {
       await csi.calls
-        .nodeUnpublishVolume({ volumeId, targetPath }, { deadlineMs: Date.now() + callMs })
+        .nodeUnpublishVolume({ volumeId, targetPath }, { timeoutMs: callMs })
         .catch(() => undefined);
     }
-  }
-
-  /** Starts mounter and plugin where they are not running. */
-  async #revive(): Promise<ReturnType<typeof connect>> {
-    if (this.#mounter?.isRunning !== true) {
-      if (this.points.killedAt !== undefined) this.#restarts++;
-      const flags = mounterArguments(this.node, { 'allow-writes': 'unsafe' });
-      this.#mounter = this.#start(flags, 'mounter.log');
-    }
-    if (this.#plugin?.isRunning === true && this.#csi !== undefined) return this.#csi;
-    if (this.points.killedAt !== undefined) this.#restarts++;
-    this.#csi?.close();
-    const { places, name } = this.node;
-    const logPath = path.join(places.root, 'plugin.log');
-    rmSync(logPath, { force: true });
-    const flags = {
-      'node-id': name,
-      'kubelet-dir': places.kubelet,
-      'csi-socket': places.csiSocket,
-      'mounter-socket': places.mounterSocket,
-      'skip-registration': 'true',
-    };
-    const words = Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
-    const plugin = this.#start(['node', ...words], 'plugin.log');
-    this.#plugin = plugin;
-    this.#csi = undefined;
-    await waitUntil('the node plugin serves', () => {
-      if (!plugin.isRunning) throw new Error(`the node plugin has ended: ${plugin.log}`);
-      return plugin.log.includes('node plugin started');
-    });
-    this.#csi = connect(this.node);
-    return this.#csi;
-  }
-
-  #start(words: readonly string[], log: string): DriverProcess {
-    return new DriverProcess({
-      argv: [...this.points.launcher, ...sourceProgram, ...words],
-      logPath: path.join(this.node.places.root, log),
-    });
   }
 
   #processes(): number[] {
     return this.#cluster.processes().flatMap((line) => {
       const pid = Number.parseInt(line, 10);
-      return line.includes(`${this.node.places.root}/`) && pid !== this.#plugin?.pid ? [pid] : [];
+      return line.includes(`${this.node.places.root}/`) && pid !== this.#driver.pluginPid ? [pid] : [];
     });
   }
 
@@ -394,11 +351,4 @@ function killIfThere(pid: number): void {
   } catch {
     // It has ended meanwhile.
   }
-}
-
-function connect(node: ClusterNode) {
-  return createClient(nodeService, node.places.csiSocket, {
-    name: 'the plugin',
-    unavailableReason: 'internal',
-  });
 }
