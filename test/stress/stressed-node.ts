@@ -13,6 +13,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { stop } from 'esbuild';
 import { type NodeService, nodeService } from '../../src/csi/protocol.ts';
 import { readMountTable } from '../../src/linux/mount-table.ts';
 import { createClient, type RpcClient } from '../../src/rpc/client.ts';
@@ -154,14 +155,18 @@ export class StressedNode {
   }
 }
 
-/** Bundles the driver into a folder; the words it is started with. */
+/** Bundles node plugin and mounter into a folder, as they are shipped; the words that start either. */
 async function bundledProgram(folder: string): Promise<readonly string[]> {
-  const [bundle] = bundles;
-  assert.ok(bundle !== undefined);
   writeFileSync(path.join(folder, 'package.json'), '{"type":"commonjs"}');
   // koffi is not part of a bundle: it loads a native library.
   symlinkSync(path.join(projectRoot, 'node_modules'), path.join(folder, 'node_modules'));
-  const { file } = await makeBundle(bundle, folder);
+  const roles = bundles.filter(({ name }) => name === 'node' || name === 'mounter');
+  assert.equal(roles.length, 2);
+  for (const bundle of roles) await makeBundle(bundle, folder);
+  // Its service would stay as long as this process.
+  await stop();
+  const file = path.join(folder, 'famfs-csi.cjs');
+  writeFileSync(file, `require(process.argv[2] === 'node' ? './node.cjs' : './mounter.cjs');\n`);
   return [process.execPath, file];
 }
 
