@@ -37,11 +37,11 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   if (existsSync(executable)) return executable;
   mkdirSync(cache, { recursive: true });
   const unfinished = `${executable}.${process.pid}`;
-  const built = spawnSync(
-    'go',
-    ['build', '-trimpath', '-mod=readonly', '-o', unfinished, source],
-    { cwd: folder, encoding: 'utf8', env: { ...process.env, CGO_ENABLED: '0' } },
-  );
+  const built = spawnSync('go', ['build', '-trimpath', '-mod=readonly', '-o', unfinished, source], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...process.env, CGO_ENABLED: '0' },
+  });
   if (built.status !== 0)
     throw new Error(`go build of ${name} failed:\n${built.error?.message ?? built.stderr}`);
   renameSync(unfinished, executable);
