@@ -15,16 +15,18 @@ import { parseSocketAddress } from './rpc/socket.ts';
 /** The name under which Kubernetes knows the driver. */
 export const driverName = 'csi.famfs.io';
 
-/** An absolute path without surprises: no NUL, no `.` or `..` parts. */
+/** An absolute path without surprises: no control or invisible characters, no `.` or `..` parts. */
 export const absolutePath: ValueType<string> = {
   placeholder: 'PATH',
   parse(text) {
     if (
       !path.isAbsolute(text) ||
-      text.includes('\0') ||
+      /\p{C}/u.test(text) ||
       text.split('/').some((part) => /^\.\.?$/.test(part))
     ) {
-      throw new Error(`needs an absolute path without "." or ".." in it, not ${JSON.stringify(text)}`);
+      throw new Error(
+        `needs an absolute path of visible characters without "." or ".." in it, not ${JSON.stringify(text)}`,
+      );
     }
     return text === '/' ? text : text.replace(/\/+$/, '').replaceAll(/\/{2,}/g, '/');
   },
