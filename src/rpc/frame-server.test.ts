@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { reasonIs } from '../../test/reason-is.ts';
 import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { waitUntil } from '../../test/wait-until.ts';
-import { DriverError, type Reason } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
 import root from '../mounter/generated/mounter.js';
 import { silentLogger } from '../observe/logger.ts';
@@ -68,15 +68,6 @@ async function serve(handlers: Partial<Handlers<Mounter>>, options = {}): Promis
     ...handlers,
   });
   await server.listen(socketPath);
-}
-
-function reasonIs(reason: Reason, message?: RegExp) {
-  return (error: unknown): boolean => {
-    assert.ok(error instanceof DriverError, String(error));
-    assert.equal(error.reason, reason, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  };
 }
 
 /** A connection by hand, with the frames it was sent. */

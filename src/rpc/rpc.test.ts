@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { reasonIs } from '../../test/reason-is.ts';
 import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { DriverError, type Reason } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
@@ -16,15 +17,6 @@ import { type Handlers, RpcServer } from './server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
 const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
-
-function reasonIs(reason: Reason, message?: RegExp) {
-  return (error: unknown): boolean => {
-    assert.ok(error instanceof DriverError, String(error));
-    assert.equal(error.reason, reason, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  };
-}
 
 /** Settles when the signal fires. */
 function aborted(signal: AbortSignal): Promise<unknown> {

@@ -17,21 +17,12 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { reasonIs } from '../../test/reason-is.ts';
 import { waitUntil } from '../../test/wait-until.ts';
-import { DriverError, type Reason } from '../errors.ts';
 import { silentLogger } from '../observe/logger.ts';
 import { FrameServer } from './frame-server.ts';
 import { RpcServer } from './server.ts';
 import { parseSocketAddress } from './socket.ts';
-
-function reasonIs(reason: Reason, message?: RegExp) {
-  return (error: unknown): boolean => {
-    assert.ok(error instanceof DriverError, String(error));
-    assert.equal(error.reason, reason, error.message);
-    if (message !== undefined) assert.match(error.message, message);
-    return true;
-  };
-}
 
 for (const Server of [RpcServer, FrameServer]) {
   describe(`the socket of a ${Server.name}`, () => {

@@ -46,6 +46,9 @@ const reportIntervalMs = 1_000;
 /** Looks at everything now and then, should a change not have been told. */
 const roundIntervalMs = 10_000;
 
+/** A pool does one thing at a time; more at once would only wait at the mounter, each on a stream of its own. */
+const maximumJobs = 8;
+
 /** Work under way on one record. */
 interface Job {
   readonly abort: AbortController;
@@ -127,17 +130,18 @@ export class VolumeMaker {
 
   #pauseMs(): number {
     const next = Math.min(...[...this.#retries.values()].map(({ atMs }) => atMs));
-    return Math.max(10, Math.min(roundIntervalMs, next - Date.now()));
+    return Math.max(10, Math.min(roundIntervalMs, next - performance.now()));
   }
 
   #begin(slot: string, work: (signal: AbortSignal) => Promise<void>): void {
-    if (this.#jobs.has(slot) || (this.#retries.get(slot)?.atMs ?? 0) > Date.now()) return;
+    if (this.#jobs.has(slot) || this.#jobs.size >= maximumJobs) return;
+    if ((this.#retries.get(slot)?.atMs ?? 0) > performance.now()) return;
     const abort = new AbortController();
     const done = work(abort.signal)
       .then(() => void this.#retries.delete(slot))
       .catch(() => {
         const delayMs = Math.min(longestRetryMs, (this.#retries.get(slot)?.delayMs ?? firstRetryMs / 2) * 2);
-        this.#retries.set(slot, { atMs: Date.now() + delayMs, delayMs });
+        this.#retries.set(slot, { atMs: performance.now() + delayMs, delayMs });
       })
       .finally(() => {
         this.#jobs.delete(slot);
@@ -243,8 +247,8 @@ class Paced {
   }
 
   async perhaps(act: () => Promise<void>): Promise<void> {
-    if (Date.now() < this.#nextMs) return;
-    this.#nextMs = Date.now() + this.#intervalMs;
+    if (performance.now() < this.#nextMs) return;
+    this.#nextMs = performance.now() + this.#intervalMs;
     await act();
   }
 }
