@@ -62,8 +62,13 @@ export interface CgroupMembership {
   readonly path: string;
 }
 
+/** A line for each hierarchy, of which the kernel has at most 16, each a path of at most 4 KiB (PATH_MAX). */
+const longestMembership = 128 * 1024;
+
 /** Parses /proc/PID/cgroup (cgroups(7)): `ID:CONTROLLERS:PATH` a line, `0::PATH` for version 2. */
 export function parseCgroupMembership(text: string): CgroupMembership[] {
+  if (text.length > longestMembership)
+    throw new TypeError(`${text.length} characters are more than a /proc/PID/cgroup can have`);
   return text
     .split('\n')
     .filter((line) => line !== '')

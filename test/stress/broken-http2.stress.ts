@@ -15,7 +15,10 @@ import { type Footprint, memoryKib, StressedNode } from './stressed-node.ts';
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
 
-/** S8: what a process may have at its largest. */
+/**
+ * S8: what a process may have at its largest. Without the pages of its own program and libraries, some 50 MiB that are shared
+ * with every other process of Node and that the kernel drops before a limit is felt.
+ */
 const largestKib = 128 * 1024;
 
 describe('a node whose sockets are abused', { skip }, () => {
@@ -39,7 +42,8 @@ describe('a node whose sockets are abused', { skip }, () => {
   ): Promise<void> {
     const caller = new GoodCaller(pid, good);
     const said = await attack().finally(() => caller.stop());
-    const [rss, peak] = [memoryKib(pid, 'VmRSS'), memoryKib(pid, 'VmHWM')];
+    const programKib = memoryKib(pid, 'RssFile');
+    const [rss, peak] = [memoryKib(pid, 'VmRSS') - programKib, memoryKib(pid, 'VmHWM') - programKib];
     t.diagnostic(`${said}; ${caller.text}; ${mib(rss)} now, ${mib(peak)} at most`);
     assert.deepEqual(caller.failures, []);
     assert.ok(

@@ -37,7 +37,7 @@ describe('random requests', { skip }, () => {
     const maker = new RequestMaker({ dice, root, services, goodTexts });
     const footprint = stressed.footprint();
     const tally = new Tally();
-    let left = effort(100_000);
+    let left = effort(102_000);
     const work = async (connection: RawGrpc): Promise<void> => {
       while (left-- > 0) {
         const request = maker.next();

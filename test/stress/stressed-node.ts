@@ -171,7 +171,7 @@ async function bundledProgram(folder: string): Promise<readonly string[]> {
 }
 
 /** A figure in KiB out of /proc/PID/status, such as VmRSS or VmHWM. */
-export function memoryKib(pid: number, what: 'VmRSS' | 'VmHWM'): number {
+export function memoryKib(pid: number, what: 'VmRSS' | 'VmHWM' | 'RssFile'): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   return Number(new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? Number.NaN);
 }

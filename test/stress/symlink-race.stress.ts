@@ -264,10 +264,11 @@ function bindsForeign(source: string, target: string): boolean {
     rmdirSync(target);
     return false;
   }
-  const mount = readMountTable().find(({ mountPoint }) => mountPoint === target);
-  unmount(target, { detach: true });
+  const mounts = readMountTable().filter(({ mountPoint }) => mountPoint === target);
+  // What was mounted over the source meanwhile can have come along, on top.
+  for (const _ of mounts) unmount(target, { detach: true });
   rmdirSync(target);
-  return mount?.root !== '/models/llama';
+  return mounts.some(({ root }) => root !== '/models/llama');
 }
 
 /** How calls ended, counted. */
