@@ -30,16 +30,18 @@ const steps: readonly Step[] = [
 const { values } = parseArgs({
   options: {
     'without-tests': { type: 'boolean', default: false },
+    'without-stress': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
   console.log(
-    `npm run check [-- --without-tests]\n\nRuns: generate, ${steps.map(({ name }) => name).join(', ')}`,
+    `npm run check [-- --without-tests --without-stress]\n\nRuns: generate, ${steps.map(({ name }) => name).join(', ')}`,
   );
 } else {
-  const chosen = steps.filter(({ name }) => !(values['without-tests'] && name === 'test'));
+  const left = [values['without-tests'] ? 'test' : '', values['without-stress'] ? 'stress' : ''];
+  const chosen = steps.filter(({ name }) => !left.includes(name));
   process.exitCode = runSteps(chosen) ? 0 : 1;
 }
 

@@ -37,8 +37,9 @@ export class LogFollower {
   #problem: Problem | undefined;
   #replayed = 0;
   #triedAtMs = Number.NEGATIVE_INFINITY;
-  /** A replay that waits for its turn: whoever needs one now can share it. */
-  #next: { force: boolean; done: Promise<void> } | undefined;
+  /** A replay, or a look at the log, that waits for its turn: whoever needs one now can share it. */
+  #nextReplay: Promise<void> | undefined;
+  #nextLook: Promise<void> | undefined;
 
   constructor(uuid: string, parts: LogFollowerParts) {
     this.#uuid = uuid;
@@ -76,26 +77,45 @@ export class LogFollower {
 
   /**
    * Replays once, beginning after this call: one that runs already may have read the log before the caller's file was
-   * there. Unless forced, only when the log has moved.
+   * there.
    */
-  replay({ force }: { force: boolean }): Promise<void> {
-    if (this.#next !== undefined) {
-      this.#next.force ||= force;
-      return this.#next.done;
-    }
-    const next = { force, done: Promise.resolve() };
-    next.done = this.#parts.queue
-      .run((lockFd) => {
-        this.#next = undefined;
-        return this.#replayLocked(lockFd, next.force);
-      })
-      .catch((error: unknown) => {
-        if (this.#next === next) this.#next = undefined;
-        this.#noteFailure(error);
-        throw error;
+  replay(): Promise<void> {
+    this.#nextReplay ??= this.#soon(
+      (lockFd) => this.#replayLocked(lockFd, true),
+      () => {
+        this.#nextReplay = undefined;
+      },
+    );
+    return this.#nextReplay;
+  }
+
+  /** Reads what is in the log now, and replays nothing: whoever finds a file missing here asks for that. */
+  look(): Promise<void> {
+    this.#nextLook ??= this.#soon(
+      async () => {
+        await this.#read();
+      },
+      () => {
+        this.#nextLook = undefined;
+      },
+    );
+    return this.#nextLook;
+  }
+
+  /** Does something in its turn; `begun` tells that it is too late to share it. */
+  async #soon(work: (lockFd: number) => Promise<void>, begun: () => void): Promise<void> {
+    let hasBegun = false;
+    try {
+      await this.#parts.queue.run((lockFd) => {
+        hasBegun = true;
+        begun();
+        return work(lockFd);
       });
-    this.#next = next;
-    return next.done;
+    } catch (error) {
+      if (!hasBegun) begun();
+      this.#noteFailure(error);
+      throw error;
+    }
   }
 
   /** Replays if the header has moved, or if it is time to whatever it says; leaves it when somebody is at the log. */

@@ -106,14 +106,14 @@ export class Pool {
   }
 
   /**
-   * Binds a path to a target. Waits for a mount in progress. A client replays first when the log has moved, so that a pod
-   * sees all that was in the pool when it was published; every node replays when the path is not there yet.
+   * Binds a path to a target. Waits for a mount in progress. A client reads the log first if it has moved, so that a pod
+   * sees all that was in the pool when it was published; what this node does not show yet is replayed.
    * @throws DriverError — the pool's problem, or what the worker says of path and target
    */
   async bind(order: BindOrder, signal: AbortSignal): Promise<{ alreadyBound: boolean; mountId: bigint }> {
     await this.#ready(signal);
     // The master makes the files; they are in its mount before they are in the log.
-    if (this.#role() === 'client') await this.#whileWell(this.#replayOrRefusal({ force: false }), signal);
+    if (this.#role() === 'client') await this.#whileWell(orRefusal(this.#follower.look()), signal);
     return this.#withReplay(signal, () => this.#parts.worker.request('bind', order));
   }
 
@@ -131,7 +131,7 @@ export class Pool {
       await this.#observed(() => this.#parts.worker.request('verify', { path }));
     } catch (error) {
       if (!isLogUnread(error)) throw error;
-      await this.#follower.replay({ force: true });
+      await this.#follower.replay();
       await this.#observed(() => this.#parts.worker.request('verify', { path }));
     }
   }
@@ -224,22 +224,11 @@ export class Pool {
     } catch (error) {
       if (!isMendedByReplay(error)) throw error;
     }
-    const refusal = await this.#whileWell(this.#replayOrRefusal({ force: true }), signal);
+    const refusal = await this.#whileWell(orRefusal(this.#follower.replay()), signal);
     try {
       return await this.#observed(work);
     } catch (error) {
       throw refusal ?? error;
-    }
-  }
-
-  /** Replays. A log that is refused is handed back: what it held before still serves, only new paths do not. */
-  async #replayOrRefusal(how: { force: boolean }): Promise<DriverError | undefined> {
-    try {
-      await this.#follower.replay(how);
-      return undefined;
-    } catch (error) {
-      if (error instanceof DriverError && error.reason === 'log-refused') return error;
-      throw error;
     }
   }
 
@@ -302,12 +291,14 @@ export class Pool {
       return;
     }
     try {
-      await this.#follower.replay({ force: true });
+      // A mount that was there shows what was replayed into it; what it lacks is missed when it is asked for.
+      await (this.#mount.adopted ? this.#follower.look() : this.#follower.replay());
     } catch (error) {
       // The mount serves what it has; what is wrong with the log, or with the command, is shown beside it.
       if (isPoolFailure(error)) return;
     }
     this.#set('ready', undefined);
+    if (this.#mount.adopted) this.#follower.replay().catch(() => undefined);
     this.#parts.log.info('pool ready', {
       pool: this.uuid,
       device: this.#device.name,
@@ -379,5 +370,16 @@ export class Pool {
     this.#phase = phase;
     this.#problem = problem;
     if (isNews) this.#parts.onChange();
+  }
+}
+
+/** A log that is refused is handed back: what it held before still serves, only new paths do not. */
+async function orRefusal(work: Promise<void>): Promise<DriverError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof DriverError && error.reason === 'log-refused') return error;
+    throw error;
   }
 }

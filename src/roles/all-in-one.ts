@@ -26,10 +26,12 @@ import { FileRecords } from '../volumes/file-records.ts';
 import { Provisioner } from '../volumes/provisioner.ts';
 import { VolumeMaker } from '../volumes/volume-maker.ts';
 import { buildMounter } from './mounter-parts.ts';
+import { keepHeapSmall } from './small-heap.ts';
 import { stopSignal } from './stop-signal.ts';
 
 /** Runs everything until SIGTERM or SIGINT. Mounts, binds, daemons and records outlive it. */
 export async function runAllInOne(argv: readonly string[]): Promise<void> {
+  keepHeapSmall();
   nameEffectRole('all-in-one');
   const config = readConfig(allInOneRole, argv, process.env);
   const logger = createLogger({
