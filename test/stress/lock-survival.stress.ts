@@ -73,7 +73,7 @@ describe('the lock of a pool', { skip }, () => {
   }
 
   it('keeps files apart while processes are killed over their commands', async (t) => {
-    const people = await gather('process and command', effort(10));
+    const people = await gather('process and command', Math.max(10, effort(10)));
     let isOver = false;
     const asking = askMounter(() => !isOver);
     await people.killAmong(new Dice(seed), mounter);

@@ -206,8 +206,8 @@ describe('a race for the path of a target', { skip }, () => {
     }
     await attack.end();
     t.diagnostic(`seed ${seed}: caught after ${attempts} publishes`);
-    assert.notDeepEqual(attack.newMounts(), []);
-    assert.notDeepEqual(attack.traces(), []);
+    // A mount that came and went at once leaves a trace only, one that stays may leave none.
+    assert.notDeepEqual([...attack.newMounts(), ...attack.traces()], []);
   });
 
   // famfs has no symbolic links, refuses to rename in either mode, and keeps its mounts below a folder of root's. What is
@@ -266,9 +266,25 @@ function bindsForeign(source: string, target: string): boolean {
   }
   const mounts = readMountTable().filter(({ mountPoint }) => mountPoint === target);
   // What was mounted over the source meanwhile can have come along, on top.
-  for (const _ of mounts) unmount(target, { detach: true });
-  rmdirSync(target);
+  endAll(target);
   return mounts.some(({ root }) => root !== '/models/llama');
+}
+
+/** Unmounts whatever stands at a directory and removes it; one unmount can take several with it, by propagation. */
+function endAll(target: string): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      unmount(target, { detach: true });
+    } catch {
+      // Nothing stands there any more.
+    }
+    try {
+      rmdirSync(target);
+      return;
+    } catch (error) {
+      if (attempt === 20) throw error;
+    }
+  }
 }
 
 /** How calls ended, counted. */
