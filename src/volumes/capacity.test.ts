@@ -48,6 +48,12 @@ describe('capacity', () => {
     assert.deepEqual(inUnits(files, undefined, [pool()], none), [50n, 50n, 5n]);
     const any = parseClassParameters({});
     assert.deepEqual(inUnits(any, undefined, [pool()], { volumes: [], slots: [slot] }), [80n, 30n, 1n]);
+    const others = { volumes: [], slots: [{ ...slot, layout: { ...slot.layout, fileMode: 0o600 } }] };
+    assert.deepEqual(
+      inUnits(any, undefined, [pool()], others),
+      [50n, 20n, 1n],
+      'a slot that no claim of the class gets',
+    );
     const promised = { ...slot, promisedTo: 'x' };
     assert.deepEqual(inUnits(any, undefined, [pool()], { volumes: [], slots: [promised] }), [50n, 20n, 1n]);
   });

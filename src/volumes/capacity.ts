@@ -2,7 +2,7 @@
 import type { ClassParameters } from './class-parameters.ts';
 import { entriesOf, type Occupancy, pendingIn } from './pool-choice.ts';
 import type { PoolFacts } from './pool-facts.ts';
-import { sizeOf } from './slot-layout.ts';
+import { isOfClass, sizeOf } from './slot-layout.ts';
 
 export interface Capacity {
   readonly availableBytes: bigint;
@@ -55,8 +55,7 @@ function capacityOfPool(parameters: ClassParameters, pool: PoolFacts, occupancy:
         poolUuid === pool.uuid &&
         phase === 'Reusable' &&
         promisedTo === undefined &&
-        layout.kind === parameters.layout &&
-        layout.fileCount === parameters.fileCount,
+        isOfClass(layout, parameters),
     )
     .map(({ layout }) => sizeOf(layout));
   return {

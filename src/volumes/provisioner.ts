@@ -4,7 +4,7 @@ import { DriverError } from '../errors.ts';
 import type { ClassParameters } from './class-parameters.ts';
 import { choosePool, type Placement, type PlacementWish, type PoolTopology } from './pool-choice.ts';
 import type { Pools } from './pool-facts.ts';
-import { isSameLayout, layoutOf, type SizeRange, sizeOf } from './slot-layout.ts';
+import { isOfClass, type SizeRange, sizeOf } from './slot-layout.ts';
 import { newSlotName, newStatus, newVolumeId, type VolumeRecord } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 
@@ -194,9 +194,7 @@ function differenceBetween({ spec }: VolumeRecord, wish: VolumeWish): string | u
   const sizeBytes = sizeOf(spec.layout);
   if (parameters.pools.length > 0 && !parameters.pools.includes(spec.poolName))
     return `another pool, ${spec.poolName}`;
-  const unitBytes = 1n;
-  const asked = layoutOf(parameters, { requiredBytes: sizeBytes, limitBytes: 0n }, unitBytes);
-  if (!isSameLayout(asked, spec.layout)) return 'other files: their number, mode or owner differ';
+  if (!isOfClass(spec.layout, parameters)) return 'other files: their number, mode or owner differ';
   if (sizeBytes < range.requiredBytes) return `${sizeBytes} bytes, which is less than is required now`;
   if (range.limitBytes > 0n && sizeBytes > range.limitBytes)
     return `${sizeBytes} bytes, which is above the limit now`;

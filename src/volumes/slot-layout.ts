@@ -65,13 +65,18 @@ export function fileNamesOf({ kind, fileCount }: SlotLayout): readonly string[] 
 
 /** Whether a slot of one layout can serve a volume of the other: same files, owners and modes. */
 export function isSameLayout(a: SlotLayout, b: SlotLayout): boolean {
-  return layoutKey(a) === layoutKey(b);
+  return a.fileSizeBytes === b.fileSizeBytes && isOfClass(a, { ...b, layout: b.kind });
 }
 
-/** One text per layout. */
-export function layoutKey({ kind, fileCount, fileSizeBytes, fileMode, owner }: SlotLayout): string {
-  const owned = owner === undefined ? 'root' : `${owner.uid}:${owner.gid}`;
-  return `${kind}/${fileCount}/${fileSizeBytes}/${fileMode.toString(8)}/${owned}`;
+/** Whether a slot is laid out as a class says, whatever its size. */
+export function isOfClass(layout: SlotLayout, parameters: Omit<ClassParameters, 'pools'>): boolean {
+  return (
+    layout.kind === parameters.layout &&
+    layout.fileCount === parameters.fileCount &&
+    layout.fileMode === parameters.fileMode &&
+    layout.owner?.uid === parameters.owner?.uid &&
+    layout.owner?.gid === parameters.owner?.gid
+  );
 }
 
 function roundUp(value: bigint, unit: bigint): bigint {
