@@ -1,20 +1,15 @@
 // What is true of frames alone: their limits, their back-pressure, and bytes that nobody of ours would send.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { reasonIs } from '../../test/reason-is.ts';
-import { unofferedMounter } from '../../test/unoffered-mounter.ts';
+import { ServedFrames } from '../../test/served-frames.ts';
 import { waitUntil } from '../../test/wait-until.ts';
-import type { famfs } from '../mounter/generated/mounter.js';
 import root from '../mounter/generated/mounter.js';
-import { silentLogger } from '../observe/logger.ts';
-import type { ClientOptions, RpcClient } from './client.ts';
-import { messageType, serviceType } from './codec.ts';
+import { messageType } from './codec.ts';
 import {
   encodeEmpty,
   encodePath,
@@ -24,55 +19,21 @@ import {
   initialCredit,
   readError,
 } from './frame.ts';
-import { createFrameClient } from './frame-client.ts';
-import { FrameServer } from './frame-server.ts';
-import type { Handlers } from './server.ts';
 
-type Mounter = famfs.mounter.v1.Mounter;
-const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
 const bindRequest = messageType(root, 'famfs.mounter.v1.BindRequest');
 const bindPath = encodePath('/famfs.mounter.v1.Mounter/Bind');
 const empty = Buffer.alloc(0);
 const limitBytes = 64 * 1024;
 
-let folder: string;
-let socketPath: string;
-let server: FrameServer;
-let client: RpcClient<Mounter>;
-const others: { close(): void }[] = [];
-
+let frames: ServedFrames;
 beforeEach(() => {
-  folder = mkdtempSync(path.join(tmpdir(), 'frames-'));
-  socketPath = path.join(folder, 's');
-  client = connect();
+  frames = new ServedFrames();
 });
-
-afterEach(async () => {
-  for (const other of others.splice(0)) other.close();
-  await server?.drain(0);
-  rmSync(folder, { recursive: true });
-});
-
-function connect(options: Partial<ClientOptions> = {}): RpcClient<Mounter> {
-  const made = createFrameClient(mounter, socketPath, {
-    ...{ name: 'the mounter', unavailableReason: 'mounter-unavailable', ...options },
-  });
-  others.push(made);
-  return made;
-}
-
-async function serve(handlers: Partial<Handlers<Mounter>>, options = {}): Promise<void> {
-  server = new FrameServer({ name: 'test', logger: silentLogger, ...options });
-  server.addService(mounter, {
-    ...unofferedMounter,
-    ...handlers,
-  });
-  await server.listen(socketPath);
-}
+afterEach(() => frames.close());
 
 /** A connection by hand, with the frames it was sent. */
 class Peer {
-  readonly socket = net.connect(socketPath);
+  readonly socket = net.connect(frames.socketPath);
   readonly frames: { kind: number; callId: number; body: Buffer }[] = [];
   closed = false;
 
@@ -85,7 +46,7 @@ class Peer {
     this.socket.on('close', () => {
       this.closed = true;
     });
-    others.push({ close: () => this.socket.destroy() });
+    frames.alsoClose({ close: () => this.socket.destroy() });
   }
 
   async frame(callId: number) {
@@ -109,7 +70,7 @@ function aborted(signal: AbortSignal): Promise<unknown> {
 describe('calls in frames', () => {
   it('are answered each by its own answer, a thousand at once and in any order', async () => {
     const waiting: (() => void)[] = [];
-    await serve({
+    await frames.serve({
       bind: async ({ volumeId }) => {
         const turn = Promise.withResolvers<void>();
         waiting.push(turn.resolve);
@@ -117,9 +78,11 @@ describe('calls in frames', () => {
         return { mountId: BigInt(volumeId) };
       },
     });
-    const calls = Array.from({ length: 1000 }, (_, index) => client.calls.bind({ volumeId: String(index) }));
+    const calls = Array.from({ length: 1000 }, (_, index) =>
+      frames.client.calls.bind({ volumeId: String(index) }),
+    );
     await waitUntil('all have arrived', () => waiting.length === 1000);
-    assert.equal(server.callsInFlight, 1000);
+    assert.equal(frames.server.callsInFlight, 1000);
     for (const [, answer] of [...waiting.entries()].sort(([a], [b]) => ((a * 7) % 1000) - ((b * 7) % 1000)))
       answer();
     const answers = await Promise.all(calls);
@@ -131,33 +94,33 @@ describe('calls in frames', () => {
 
   it('are refused beyond a thousand on one connection, and taken again after one has ended', async () => {
     const waiting: (() => void)[] = [];
-    await serve({
+    await frames.serve({
       bind: () => new Promise((resolve) => waiting.push(() => resolve({}))),
       stat: async () => ({}),
     });
-    const calls = Array.from({ length: 1000 }, () => client.calls.bind({}));
+    const calls = Array.from({ length: 1000 }, () => frames.client.calls.bind({}));
     await waitUntil('all have arrived', () => waiting.length === 1000);
-    await assert.rejects(client.calls.stat({}), reasonIs('resource-exhausted'));
-    await connect().calls.stat({});
+    await assert.rejects(frames.client.calls.stat({}), reasonIs('resource-exhausted'));
+    await frames.connect().calls.stat({});
     waiting[500]?.();
     await calls[500];
-    await client.calls.stat({});
+    await frames.client.calls.stat({});
     for (const answer of waiting) answer();
     await Promise.all(calls);
   });
 
   it('each end at their own deadline, the earlier one first', async () => {
-    await serve({ bind: (_request, { signal }) => aborted(signal).then(() => ({})) });
+    await frames.serve({ bind: (_request, { signal }) => aborted(signal).then(() => ({})) });
     const order: string[] = [];
-    const late = client.calls.bind({}, { timeoutMs: 300 }).catch(() => order.push('late'));
-    const early = client.calls.bind({}, { timeoutMs: 100 }).catch(() => order.push('early'));
+    const late = frames.client.calls.bind({}, { timeoutMs: 300 }).catch(() => order.push('late'));
+    const early = frames.client.calls.bind({}, { timeoutMs: 100 }).catch(() => order.push('early'));
     await Promise.all([late, early]);
     assert.deepEqual(order, ['early', 'late']);
   });
 
   it('end at the deadline at the server although their caller says nothing', async () => {
     const seen = Promise.withResolvers<unknown>();
-    await serve({
+    await frames.serve({
       bind: async (_request, { signal }) => {
         seen.resolve(await aborted(signal));
         return {};
@@ -172,7 +135,7 @@ describe('calls in frames', () => {
   it('are withdrawn when their connection goes, the works of a process that was killed', async () => {
     const seen = Promise.withResolvers<unknown>();
     const started = Promise.withResolvers<void>();
-    await serve({
+    await frames.serve({
       bind: async (_request, { signal }) => {
         started.resolve();
         seen.resolve(await aborted(signal));
@@ -184,17 +147,17 @@ describe('calls in frames', () => {
     await started.promise;
     peer.socket.destroy();
     assert.ok(reasonIs('cancelled')(await seen.promise));
-    await waitUntil('the call has ended', () => server.callsInFlight === 0);
+    await waitUntil('the call has ended', () => frames.server.callsInFlight === 0);
   });
 
   it('bring no message over the limit, either way', async () => {
     const long = 'x'.repeat(limitBytes + 1);
-    await serve(
+    await frames.serve(
       { bind: async () => ({}), stat: async () => ({ type: long }) },
       { maximumMessageBytes: limitBytes },
     );
-    await assert.rejects(client.calls.stat({}), reasonIs('resource-exhausted', /can be sent/));
-    const strict = connect({ maximumMessageBytes: limitBytes });
+    await assert.rejects(frames.client.calls.stat({}), reasonIs('resource-exhausted', /can be sent/));
+    const strict = frames.connect({ maximumMessageBytes: limitBytes });
     await assert.rejects(strict.calls.bind({ path: long }), reasonIs('resource-exhausted', /can be sent/));
     const whole = 'x'.repeat(limitBytes - 16);
     await strict.calls.bind({ path: whole });
@@ -204,18 +167,18 @@ describe('calls in frames', () => {
 describe('a stream in frames', () => {
   it('does not run ahead of a slow reader, who does not hold up the other calls', async () => {
     let written = 0n;
-    await serve({
+    await frames.serve({
       bind: async () => ({}),
       watchState: async function* () {
         for (; written < 1000n; written++) yield { revision: written, kernelRelease: 'x'.repeat(10_000) };
       },
     });
     let read = 0n;
-    for await (const { revision } of client.calls.watchState({})) {
+    for await (const { revision } of frames.client.calls.watchState({})) {
       assert.equal(revision, read);
       read += 1n;
       if (read % 100n !== 0n) continue;
-      await client.calls.bind({});
+      await frames.client.calls.bind({});
       assert.ok(
         written - read <= BigInt(2 * initialCredit),
         `${written} were written where ${read} are read`,
@@ -225,20 +188,22 @@ describe('a stream in frames', () => {
   });
 
   it('is one of 16 on a connection; one more is refused and the connection goes on', async () => {
-    await serve({
+    await frames.serve({
       bind: async () => ({}),
       watchState: async function* (_request, { signal }) {
         yield {};
         await once(signal, 'abort');
       },
     });
-    const streams = Array.from({ length: 16 }, () => client.calls.watchState({})[Symbol.asyncIterator]());
+    const streams = Array.from({ length: 16 }, () =>
+      frames.client.calls.watchState({})[Symbol.asyncIterator](),
+    );
     for (const stream of streams) await stream.next();
-    const another = client.calls.watchState({})[Symbol.asyncIterator]();
+    const another = frames.client.calls.watchState({})[Symbol.asyncIterator]();
     await assert.rejects(another.next(), reasonIs('resource-exhausted', /16 streams/));
     await streams[0]?.return?.(undefined);
     await waitUntil('there is room for a stream', () =>
-      client.calls
+      frames.client.calls
         .watchState({})
         [Symbol.asyncIterator]()
         .next()
@@ -247,12 +212,12 @@ describe('a stream in frames', () => {
           () => false,
         ),
     );
-    await client.calls.bind({});
+    await frames.client.calls.bind({});
   });
 
   it('lets its handler end when a reader leaves who was behind', async () => {
     const ended = Promise.withResolvers<void>();
-    await serve({
+    await frames.serve({
       watchState: async function* () {
         try {
           for (;;) yield {};
@@ -261,21 +226,21 @@ describe('a stream in frames', () => {
         }
       },
     });
-    for await (const _state of client.calls.watchState({})) break;
+    for await (const _state of frames.client.calls.watchState({})) break;
     await ended.promise;
   });
 
   it('fails when the server goes, after what had come', async () => {
-    await serve({
+    await frames.serve({
       watchState: async function* (_request, { signal }) {
         yield { revision: 1n };
         yield { revision: 2n };
         await aborted(signal);
       },
     });
-    const stream = client.calls.watchState({})[Symbol.asyncIterator]();
+    const stream = frames.client.calls.watchState({})[Symbol.asyncIterator]();
     assert.equal((await stream.next()).value?.revision, 1n);
-    await server.drain(0);
+    await frames.server.drain(0);
     assert.equal((await stream.next()).value?.revision, 2n);
     await assert.rejects(stream.next(), reasonIs('shutting-down'));
   });
@@ -283,8 +248,8 @@ describe('a stream in frames', () => {
 
 describe('a frame server', () => {
   it('survives any bytes: they end their connection and nothing else', async () => {
-    await serve({ bind: async () => ({}) });
-    await client.calls.bind({});
+    await frames.serve({ bind: async () => ({}) });
+    await frames.client.calls.bind({});
     const descriptors = (): number => readdirSync('/proc/self/fd').length;
     const before = descriptors();
     const request = encodeRequest(1, bindPath, 0, bindRequest.encode({ path: 'p' }));
@@ -295,20 +260,20 @@ describe('a frame server', () => {
     });
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 300 }), damaged), async (bytes) => {
-        const peer = net.connect(socketPath, () => peer.end(bytes));
+        const peer = net.connect(frames.socketPath, () => peer.end(bytes));
         peer.on('error', () => {});
         peer.resume();
         await new Promise((resolve) => peer.on('close', resolve));
       }),
       { numRuns: 300 },
     );
-    await client.calls.bind({});
+    await frames.client.calls.bind({});
     await waitUntil('no descriptor is left over', () => descriptors() <= before);
-    assert.equal(server.callsInFlight, 0);
+    assert.equal(frames.server.callsInFlight, 0);
   });
 
   it('ends a connection that breaks the rules', async () => {
-    await serve({ bind: () => new Promise(() => {}) }, { maximumMessageBytes: limitBytes });
+    await frames.serve({ bind: () => new Promise(() => {}) }, { maximumMessageBytes: limitBytes });
     const once = encodeRequest(1, bindPath, 0, empty);
     const broken = {
       'a frame over the limit': encodeRequest(1, bindPath, 0, Buffer.alloc(limitBytes + 1024)),
@@ -325,7 +290,7 @@ describe('a frame server', () => {
   });
 
   it('answers a request that is no message, and a method it does not have, and goes on', async () => {
-    await serve({ bind: async () => ({}) });
+    await frames.serve({ bind: async () => ({}) });
     const peer = new Peer();
     peer.socket.write(encodeRequest(1, bindPath, 0, Buffer.from([0x0a, 0x7f, 0x41])));
     peer.socket.write(encodeRequest(2, bindPath, 0, Buffer.from([0x0a, 0x02, 0xff, 0xfe])));
@@ -339,7 +304,7 @@ describe('a frame server', () => {
   });
 
   it('answers a ping', async () => {
-    await serve({});
+    await frames.serve({});
     const peer = new Peer();
     peer.socket.write(encodeEmpty(frameKind.ping, 5));
     assert.equal((await peer.frame(5)).kind, frameKind.pong);
@@ -347,7 +312,7 @@ describe('a frame server', () => {
 
   it('stops listening to a peer that asks and does not read', async () => {
     let served = 0;
-    await serve({
+    await frames.serve({
       bind: async () => ({}),
       stat: async () => {
         served += 1;
@@ -365,7 +330,7 @@ describe('a frame server', () => {
     await waitUntil('it serves no more of them', async () => {
       const still = served === before && served > 0;
       before = served;
-      await client.calls.bind({});
+      await frames.client.calls.bind({});
       return still;
     });
     assert.ok(served < count / 2, `${served} were served`);
@@ -375,26 +340,26 @@ describe('a frame server', () => {
   });
 
   it('takes 64 connections, and for another ends the oldest that has no call', async () => {
-    await serve({ bind: async () => ({}) });
-    const clients = Array.from({ length: 64 }, () => connect());
+    await frames.serve({ bind: async () => ({}) });
+    const clients = Array.from({ length: 64 }, () => frames.connect());
     for (const { calls } of clients) await calls.bind({});
-    await client.calls.bind({});
+    await frames.client.calls.bind({});
     await Promise.all(clients.slice(1).map(({ calls }) => calls.bind({})));
   });
 
   it('refuses another while 64 connections have calls', async () => {
     const gate = Promise.withResolvers<void>();
-    await serve({
+    await frames.serve({
       bind: async () => {
         await gate.promise;
         return {};
       },
     });
-    const calls = Array.from({ length: 64 }, () => connect().calls.bind({}));
-    await waitUntil('all have arrived', () => server.callsInFlight === 64);
-    await assert.rejects(client.calls.bind({}), reasonIs('mounter-unavailable'));
+    const calls = Array.from({ length: 64 }, () => frames.connect().calls.bind({}));
+    await waitUntil('all have arrived', () => frames.server.callsInFlight === 64);
+    await assert.rejects(frames.client.calls.bind({}), reasonIs('mounter-unavailable'));
     gate.resolve();
     await Promise.all(calls);
-    await client.calls.bind({});
+    await frames.client.calls.bind({});
   });
 });
