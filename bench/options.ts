@@ -52,7 +52,7 @@ const thorough: Effort = {
   rounds: 7,
   cycles: 250,
   warmUpCycles: 20,
-  serverWarmUpCycles: 2000,
+  serverWarmUpCycles: 6000,
   mappingRounds: 101,
   touches: 2 ** 19,
 };

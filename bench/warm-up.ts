@@ -7,6 +7,8 @@ import { runClient } from './go-client.ts';
 import type { Subject } from './subject.ts';
 
 const warm = new WeakSet<Subject>();
+/** Calls that do nothing, for each cycle: they are quick, and what is compiled is decided by how often it ran. */
+const callsACycle = 5;
 
 /** Has driver and peer publish and unpublish until their code is compiled and their caches are filled. */
 export async function warmUpServers({ driver, peer, effort, places, progress }: Bench): Promise<void> {
@@ -18,6 +20,7 @@ export async function warmUpServers({ driver, peer, effort, places, progress }: 
   mkdirSync(targets, { recursive: true });
   for (const subject of cold) {
     await runClient(subject, 'cycle', targets, { inFlight: 8, cycles });
+    await runClient(subject, 'capabilities', targets, { inFlight: 8, cycles: cycles * callsACycle });
     warm.add(subject);
   }
 }

@@ -49,7 +49,6 @@ const sharedOptions = {
   platform: 'node',
   target: 'node24',
   format: 'cjs',
-  keepNames: true,
   minifyWhitespace: true,
   minifySyntax: true,
   sourcemap: 'external',

@@ -5,6 +5,7 @@ import { runClient } from '../go-client.ts';
 import { interleave } from '../interleave.ts';
 import { fromRounds, type Measurement } from '../measurement.ts';
 import { targetsFolder } from '../targets.ts';
+import { warmUpServers } from '../warm-up.ts';
 
 const timesThePeer = 0.5;
 
@@ -14,6 +15,7 @@ export const rpc: Figure = {
   settings: ['simulated', 'self-check'],
   async measure(bench) {
     const measurements: Measurement[] = [];
+    await warmUpServers(bench);
     for (const inFlight of [1, 8, 32]) measurements.push(...(await measureAt(bench, inFlight)));
     return measurements;
   },
