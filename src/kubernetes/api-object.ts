@@ -15,6 +15,8 @@ export interface OwnerReference {
 
 export interface ObjectMeta {
   readonly name: string;
+  /** Missing for kinds of the whole cluster. */
+  readonly namespace?: string;
   readonly uid?: string;
   /** Changes with every write; a write that names it loses against whoever was quicker (409). */
   readonly resourceVersion?: string;
