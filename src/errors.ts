@@ -44,6 +44,10 @@ export const reasons = {
   'size-out-of-range': 'no size that famfs can allocate lies within the range that was asked for',
   'page-token-refused': 'the token for the next page of a list is not one that was handed out',
   'record-conflict': 'the record of a volume was changed by somebody else meanwhile',
+  // the API server
+  'api-unavailable': 'the API server does not answer, answers too late, or is too busy',
+  'api-forbidden': 'the API server does not let this process do what it must',
+  'api-invalid': 'the API server does not accept an object or a request of this driver',
   // the node
   'kernel-unsupported': 'the kernel lacks something that the driver needs',
   'famfs-missing': 'the famfs programs are not installed where the driver looks',

@@ -46,6 +46,10 @@ export const statusOfReason = {
   'size-out-of-range': status.OUT_OF_RANGE,
   'page-token-refused': status.ABORTED,
   'record-conflict': status.ABORTED,
+  'api-unavailable': status.UNAVAILABLE,
+  // A permission can be given at any time; the provisioner would take a final code to mean that nothing was begun.
+  'api-forbidden': status.UNAVAILABLE,
+  'api-invalid': status.FAILED_PRECONDITION,
   'kernel-unsupported': status.FAILED_PRECONDITION,
   'famfs-missing': status.FAILED_PRECONDITION,
   'famfs-unsupported': status.FAILED_PRECONDITION,
