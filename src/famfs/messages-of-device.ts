@@ -110,7 +110,7 @@ export const messagesOfDevice: readonly CatalogueRow[] = [
     pattern: /^famfs_mkfs_allowed: Error: Device (?<device>.+) has a superblock owned by another host\.$/m,
     commands: ['mkfs'],
     meaning: 'the device {device} carries a famfs file system that another host is master of',
-    reason: 'already-formatted',
+    reason: 'device-not-empty',
     remedy: 'Adopt that file system by its UUID; only its master should ever format it again.',
   },
   {
@@ -118,7 +118,7 @@ export const messagesOfDevice: readonly CatalogueRow[] = [
     pattern: /^Device (?<device>.+) already has a famfs superblock$/m,
     commands: ['mkfs'],
     meaning: 'the device {device} carries a famfs file system already',
-    reason: 'already-formatted',
+    reason: 'device-not-empty',
     remedy:
       'Adopt that file system by its UUID, or ask for it to be formatted again, which ends everything in it.',
   },
