@@ -23,6 +23,8 @@ export interface FamfsPoolSpec {
 /** A node that sees the memory of a pool. */
 export interface FamfsPoolNode {
   readonly name: string;
+  /** The kernel's name of the device there, such as dax0.0. */
+  readonly device: string;
   readonly role: 'Master' | 'Client' | 'Unknown';
   readonly mounted: boolean;
   readonly logEntriesReplayed: number;

@@ -1,11 +1,14 @@
 // FamfsVolume: the record of a provisioned volume, or of the slot that a deleted one left behind (docs/adr/0015). The
 // controller writes the spec, the agent of the node that the spec names writes the status. Held against the CRD by a test.
+import type { LayoutKind } from '../volumes/class-parameters.ts';
 import type { DeletedVolumes } from '../volumes/pool-facts.ts';
 import type { SlotPhase, VolumePhase } from '../volumes/volume-record.ts';
 import type { ApiObject, Condition } from './api-object.ts';
 
 /** Sizes are quantities. */
 export interface FamfsVolumeLayout {
+  /** `file`: one file named data. `files`: data-0000 and so on, also when there is only one. */
+  readonly kind: LayoutKind;
   readonly fileCount: number;
   readonly fileSize: string;
   /** Octal text such as "0644". */
