@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ProvisioningWorld } from '../../test/provisioning-world.ts';
+import { describeVolumeRecords } from '../../test/volume-records-contract.ts';
 import { parseClassParameters } from './class-parameters.ts';
 import { FileRecords } from './file-records.ts';
 import type { VolumeRecord } from './volume-record.ts';
@@ -24,6 +26,16 @@ beforeEach(async () => {
 afterEach(() => world.close());
 
 const file = (): string => path.join(world.folder, 'volumes.json');
+
+describeVolumeRecords('the store of records in a file', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'records-'));
+  const open = (): FileRecords => new FileRecords(path.join(folder, 'volumes.json'));
+  return {
+    records: open(),
+    again: async () => open(),
+    close: async () => rmSync(folder, { recursive: true }),
+  };
+});
 
 describe('records in a file', () => {
   it('are the same after the file is read again, whatever they are called', async () => {

@@ -3,7 +3,9 @@ import type { SlotRecord, VolumeRecord } from './volume-record.ts';
 
 /**
  * Every write is conditional: `create` on the absence of the name, the others on the version that was read. A write
- * that loses throws DriverError `record-conflict`, and who wrote reads again.
+ * that loses throws DriverError `record-conflict`, and who wrote reads again. An update changes either what the controller
+ * says (`deleting`, `node`, `promisedTo`) or what the master reports, never both; a new record is `newStatus`, and a new
+ * slot `Kept` or `Scrubbing`. Who has written reads what it wrote from then on. Held by test/volume-records-contract.ts.
  */
 export interface VolumeRecords {
   get(name: string): Promise<VolumeRecord | undefined>;
