@@ -23,6 +23,7 @@ export const mappingKind = enumType<typeof famfs.mounter.v1.MappingKind>(
   'famfs.mounter.v1.MappingKind',
 );
 export const poolRole = enumType<typeof famfs.mounter.v1.Role>(root, 'famfs.mounter.v1.Role');
+export const famfsMode = enumType<typeof famfs.mounter.v1.Mode>(root, 'famfs.mounter.v1.Mode');
 export const poolPhase = enumType<typeof famfs.mounter.v1.PoolPhase>(root, 'famfs.mounter.v1.PoolPhase');
 
 /** What is known of the mounter now. */

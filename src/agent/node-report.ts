@@ -1,0 +1,164 @@
+// What a node's FamfsNode says, out of what its mounter says: a translation and nothing else. Pure; knows neither the API
+// server nor the socket.
+import { isDeepStrictEqual } from 'node:util';
+import type { Condition } from '../kubernetes/api-object.ts';
+import type {
+  FamfsNodeStatus,
+  ReportedDevice,
+  ReportedFormat,
+  ReportedPool,
+  ReportedProblem,
+} from '../kubernetes/famfs-node.ts';
+import { quantityOf } from '../kubernetes/quantity.ts';
+import { type Device, famfsMode, type NodeState, type Pool, poolPhase, poolRole } from '../mounter/client.ts';
+
+/** What is known of the node at a moment. */
+export interface NodeView {
+  /** What the mounter said last; undefined when it has said nothing to this process. */
+  readonly state: NodeState | undefined;
+  /** Why the mounter cannot be asked now; undefined while it can. */
+  readonly problem: ReportedProblem | undefined;
+  /** The volumes that it has published; undefined while that cannot be known. */
+  readonly publishedVolumeIds: readonly string[] | undefined;
+  readonly formats: readonly ReportedFormat[];
+}
+
+const roles: Readonly<Record<number, ReportedPool['role']>> = {
+  [poolRole.ROLE_MASTER]: 'Master',
+  [poolRole.ROLE_CLIENT]: 'Client',
+};
+const modes: Readonly<Record<number, ReportedPool['mode']>> = {
+  [famfsMode.MODE_STANDALONE]: 'standalone',
+  [famfsMode.MODE_FUSE]: 'fuse',
+};
+const phases: Readonly<Record<number, ReportedPool['phase']>> = {
+  [poolPhase.POOL_PHASE_MOUNTING]: 'Mounting',
+  [poolPhase.POOL_PHASE_READY]: 'Ready',
+  [poolPhase.POOL_PHASE_UNHEALTHY]: 'Unhealthy',
+  [poolPhase.POOL_PHASE_LOST]: 'Lost',
+};
+
+/**
+ * The status of a FamfsNode. What cannot be known now stays as it was reported before: a mounter that restarts has not
+ * lost a pool, and a volume that may still be published counts as published.
+ * @param previous what was reported last, undefined when nothing ever was
+ */
+export function nodeReport(
+  view: NodeView,
+  previous: FamfsNodeStatus | undefined,
+  { driverVersion, now }: { readonly driverVersion: string; readonly now: Date },
+): FamfsNodeStatus {
+  const { state, formats } = view;
+  const hasLooked = state?.settled === true;
+  return {
+    systemUUID: state?.systemUuid || previous?.systemUUID || '',
+    driverVersion,
+    kernelRelease: state?.kernelRelease ?? previous?.kernelRelease ?? '',
+    mode: state === undefined ? (previous?.mode ?? 'unknown') : (modes[state.mode] ?? 'unknown'),
+    launcher: state?.launcher ?? previous?.launcher ?? '',
+    famfsLocation: state?.famfsLocation ?? previous?.famfsLocation ?? '',
+    allowWrites: state?.allowWrites ?? previous?.allowWrites ?? '',
+    devices: hasLooked ? sorted(state.devices.map(reportedDevice), 'name') : (previous?.devices ?? []),
+    pools: hasLooked ? sorted(state.pools.map(reportedPool), 'uuid') : (previous?.pools ?? []),
+    publishedVolumeIDs:
+      view.publishedVolumeIds === undefined
+        ? (previous?.publishedVolumeIDs ?? [])
+        : namedVolumes(view.publishedVolumeIds),
+    formats,
+    reportedAt: now.toISOString(),
+    conditions: [readyCondition(view, previous, now)],
+  };
+}
+
+/** Whether two reports tell the same, whenever they were made. */
+export function tellsTheSame(left: FamfsNodeStatus, right: FamfsNodeStatus): boolean {
+  return isDeepStrictEqual({ ...left, reportedAt: '' }, { ...right, reportedAt: '' });
+}
+
+/** `out-of-space` as a condition's reason: `OutOfSpace`. */
+export function conditionReason(reason: string): string {
+  return reason.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function reportedDevice({ name, path, sizeBytes, driver, poolUuid, problem }: Device): ReportedDevice {
+  return {
+    name,
+    path,
+    size: quantityOf(sizeBytes),
+    ...(driver === '' ? {} : { driver }),
+    ...(poolUuid === '' ? {} : { fileSystemUUID: poolUuid }),
+    ...reportedProblem(problem),
+  };
+}
+
+function reportedPool(pool: Pool): ReportedPool {
+  return {
+    uuid: pool.uuid,
+    device: pool.device,
+    phase: phases[pool.phase] ?? 'Found',
+    role: roles[pool.role] ?? 'Unknown',
+    mode: modes[pool.mode] ?? 'unknown',
+    size: quantityOf(pool.sizeBytes),
+    free: quantityOf(pool.freeBytes),
+    longestFreeRun: quantityOf(pool.longestFreeRunBytes),
+    allocationUnit: quantityOf(pool.allocationUnitBytes),
+    logEntriesUsed: Number(pool.logEntriesUsed),
+    logEntriesTotal: Number(pool.logEntriesTotal),
+    logEntriesReplayed: Number(pool.logEntriesReplayed),
+    simulated: pool.simulated,
+    ...reportedProblem(pool.problem),
+  };
+}
+
+function reportedProblem(problem: ReportedProblem | null | undefined): { problem?: ReportedProblem } {
+  return problem == null ? {} : { problem: { reason: problem.reason, message: problem.message } };
+}
+
+/** A bind whose note was lost has no volume; nobody could ask for it by an id. */
+function namedVolumes(ids: readonly string[]): readonly string[] {
+  return [...new Set(ids)].filter((id) => id !== '').sort();
+}
+
+function sorted<K extends string, T extends Readonly<Record<K, string>>>(items: readonly T[], key: K): T[] {
+  return items.toSorted((left, right) => (left[key] < right[key] ? -1 : 1));
+}
+
+function readyCondition(
+  { state, problem }: NodeView,
+  previous: FamfsNodeStatus | undefined,
+  now: Date,
+): Condition {
+  const verdict = readiness(state, problem);
+  const before = previous?.conditions.find(({ type }) => type === 'Ready');
+  const isSame = before?.status === verdict.status;
+  return {
+    type: 'Ready',
+    ...verdict,
+    lastTransitionTime: isSame ? before.lastTransitionTime : conditionTime(now),
+  };
+}
+
+function readiness(
+  state: NodeState | undefined,
+  problem: ReportedProblem | undefined,
+): Pick<Condition, 'status' | 'reason' | 'message'> {
+  if (problem !== undefined) {
+    const { reason, message } = problem;
+    return { status: 'False', reason: conditionReason(reason), message };
+  }
+  const [first] = state?.problems ?? [];
+  if (first !== undefined) {
+    const message = (state?.problems ?? []).map((each) => each.message).join(' ');
+    return { status: 'False', reason: conditionReason(first.reason), message };
+  }
+  if (state?.settled !== true) {
+    const message = 'The mounter has not looked at all devices yet.';
+    return { status: 'False', reason: 'LookingAtDevices', message };
+  }
+  return { status: 'True', reason: 'MounterServes', message: 'The mounter of this node serves.' };
+}
+
+/** Conditions carry whole seconds (metav1.Time). */
+function conditionTime(now: Date): string {
+  return now.toISOString().replace(/\.\d+Z$/, 'Z');
+}
