@@ -1,4 +1,5 @@
 // The kinds that this driver reads or writes, and where the API server keeps them. Knows nothing of what is in them.
+import { DriverError } from '../errors.ts';
 import { apiGroup } from './api-object.ts';
 
 /** One kind as the API server serves it. */
@@ -62,6 +63,7 @@ export function apiVersionOf({ group, version }: ApiResource): string {
 /**
  * The path of an object, or of a list, in the API server's URLs (Kubernetes API concepts, "Resource URIs"). A kind that
  * has namespaces is listed in all of them when none is given.
+ * @throws DriverError `invalid-argument` for a name that cannot be one
  */
 export function pathOf(resource: ApiResource, { namespace, name, subresource }: ObjectPlace = {}): string {
   const root = resource.group === '' ? '/api' : `/apis/${resource.group}`;
@@ -71,8 +73,10 @@ export function pathOf(resource: ApiResource, { namespace, name, subresource }: 
   return `${root}/${resource.version}${inside}/${resource.plural}${object}${part}`;
 }
 
-/** A name as one step of a path: what comes from outside never becomes another path ("..", a slash, a query). */
+/** A name as one step of a path: what comes from outside never becomes another path. */
 function segment(name: string): string {
-  const encoded = encodeURIComponent(name);
-  return /^\.+$/.test(encoded) || encoded === '' ? '%00' : encoded;
+  if (/^[.]*$/.test(name)) {
+    throw new DriverError('invalid-argument', `${JSON.stringify(name)} is no name of an object.`);
+  }
+  return encodeURIComponent(name);
 }
