@@ -1,7 +1,7 @@
 // The program `famfs-csi`: chooses the role and loads its code alone, so that the node plugin never holds what can
 // mount. Knows the roles by name only.
 import { helpText } from './config/options.ts';
-import { allInOneRole, mounterRole, nodeRole, stateRole } from './config.ts';
+import { agentRole, allInOneRole, mounterRole, nodeRole, stateRole } from './config.ts';
 import { didYouMean } from './errors/closest-name.ts';
 import { DriverError } from './errors.ts';
 import { serialiseError } from './observe/serialise-error.ts';
@@ -13,6 +13,7 @@ Usage: famfs-csi ROLE [options]
 
 Roles:
   node          serves CSI to kubelet on a node, without privileges
+  agent         makes volumes on a node and reports it to the API server, without privileges
   mounter       mounts pools and binds volumes on a node; the only privileged role
   all-in-one    all of CSI and the mounter in one process on one host, without Kubernetes
   inspect PATH  shows what a famfs pool holds
@@ -32,6 +33,10 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'node':
       if (wantsHelp) return print(helpText(nodeRole));
       await (await import('./roles/node.ts')).runNode(rest);
+      return 0;
+    case 'agent':
+      if (wantsHelp) return print(helpText(agentRole));
+      await (await import('./roles/agent.ts')).runAgent(rest);
       return 0;
     case 'mounter':
       if (wantsHelp) return print(helpText(mounterRole));
@@ -61,7 +66,7 @@ async function main(argv: readonly string[]): Promise<number> {
       console.error(help);
       return usageStatus;
     default: {
-      const question = didYouMean(role, ['node', 'mounter', 'all-in-one', 'inspect', 'state']);
+      const question = didYouMean(role, ['node', 'agent', 'mounter', 'all-in-one', 'inspect', 'state']);
       console.error(`famfs-csi has no role ${JSON.stringify(role)}.${question} See famfs-csi --help.`);
       return usageStatus;
     }

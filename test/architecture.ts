@@ -32,7 +32,7 @@ export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
   mounter: ['famfs', 'linux', 'observe', 'rpc', 'errors', 'config'],
   csi: ['volumes', 'rpc', 'observe', 'errors', 'config', 'mounter/client', 'mounter/generated'],
   kubelet: ['rpc', 'observe', 'errors', 'config', 'mounter/client', 'mounter/generated'],
-  agent: ['volumes', 'observe', 'errors', 'mounter/client', 'mounter/generated'],
+  agent: ['volumes', 'kubernetes', 'observe', 'errors', 'mounter/client', 'mounter/generated'],
   kubernetes: ['volumes', 'datasets', 'observe', 'errors', 'config'],
   sim: ['famfs', 'linux', 'errors'],
   roles: [

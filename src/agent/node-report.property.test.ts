@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { bytesOf } from '../kubernetes/quantity.ts';
 import type { Device, NodeState, Pool, Problem } from '../mounter/client.ts';
-import { conditionReason, type NodeView, nodeReport, tellsTheSame } from './node-report.ts';
+import { type NodeView, nodeReport, tellsTheSame } from './node-report.ts';
 
 const problems: fc.Arbitrary<Problem> = fc.record({
   reason: fc.constantFrom('pool-dead', 'log-refused', 'kernel-unsupported'),
@@ -153,10 +153,5 @@ describe('the report of a node', () => {
       [ready?.status, ready?.reason, ready?.message],
       ['False', 'MounterUnavailable', 'nobody listens'],
     );
-  });
-
-  it('turns reasons into words of conditions', () => {
-    assert.equal(conditionReason('out-of-space'), 'OutOfSpace');
-    assert.equal(conditionReason('internal'), 'Internal');
   });
 });

@@ -1,7 +1,8 @@
 // What a node's FamfsNode says, out of what its mounter says: a translation and nothing else. Pure; knows neither the API
 // server nor the socket.
 import { isDeepStrictEqual } from 'node:util';
-import type { Condition } from '../kubernetes/api-object.ts';
+import { isReason } from '../errors.ts';
+import { conditionReason, type Verdict, withCondition } from '../kubernetes/conditions.ts';
 import type {
   FamfsNodeStatus,
   ReportedDevice,
@@ -66,18 +67,13 @@ export function nodeReport(
         : namedVolumes(view.publishedVolumeIds),
     formats,
     reportedAt: now.toISOString(),
-    conditions: [readyCondition(view, previous, now)],
+    conditions: withCondition(previous?.conditions, readiness(view), now),
   };
 }
 
 /** Whether two reports tell the same, whenever they were made. */
 export function tellsTheSame(left: FamfsNodeStatus, right: FamfsNodeStatus): boolean {
   return isDeepStrictEqual({ ...left, reportedAt: '' }, { ...right, reportedAt: '' });
-}
-
-/** `out-of-space` as a condition's reason: `OutOfSpace`. */
-export function conditionReason(reason: string): string {
-  return reason.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
 function reportedDevice({ name, path, sizeBytes, driver, poolUuid, problem }: Device): ReportedDevice {
@@ -123,42 +119,19 @@ function sorted<K extends string, T extends Readonly<Record<K, string>>>(items: 
   return items.toSorted((left, right) => (left[key] < right[key] ? -1 : 1));
 }
 
-function readyCondition(
-  { state, problem }: NodeView,
-  previous: FamfsNodeStatus | undefined,
-  now: Date,
-): Condition {
-  const verdict = readiness(state, problem);
-  const before = previous?.conditions.find(({ type }) => type === 'Ready');
-  const isSame = before?.status === verdict.status;
-  return {
-    type: 'Ready',
-    ...verdict,
-    lastTransitionTime: isSame ? before.lastTransitionTime : conditionTime(now),
-  };
-}
-
-function readiness(
-  state: NodeState | undefined,
-  problem: ReportedProblem | undefined,
-): Pick<Condition, 'status' | 'reason' | 'message'> {
-  if (problem !== undefined) {
-    const { reason, message } = problem;
-    return { status: 'False', reason: conditionReason(reason), message };
-  }
-  const [first] = state?.problems ?? [];
+/** The condition `Ready`: whether the mounter of the node can be asked to serve. */
+function readiness({ state, problem }: NodeView): Verdict {
+  const problems = problem === undefined ? (state?.problems ?? []) : [problem];
+  const [first] = problems;
   if (first !== undefined) {
-    const message = (state?.problems ?? []).map((each) => each.message).join(' ');
-    return { status: 'False', reason: conditionReason(first.reason), message };
+    const reason = conditionReason(isReason(first.reason) ? first.reason : 'internal');
+    const message = problems.map((each) => each.message).join(' ');
+    return { type: 'Ready', status: 'False', reason, message };
   }
   if (state?.settled !== true) {
     const message = 'The mounter has not looked at all devices yet.';
-    return { status: 'False', reason: 'LookingAtDevices', message };
+    return { type: 'Ready', status: 'False', reason: 'LookingAtDevices', message };
   }
-  return { status: 'True', reason: 'MounterServes', message: 'The mounter of this node serves.' };
-}
-
-/** Conditions carry whole seconds (metav1.Time). */
-function conditionTime(now: Date): string {
-  return now.toISOString().replace(/\.\d+Z$/, 'Z');
+  const message = 'The mounter of this node serves.';
+  return { type: 'Ready', status: 'True', reason: 'MounterServes', message };
 }

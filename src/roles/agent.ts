@@ -1,0 +1,112 @@
+// Composition root of the agent: reports its node as a FamfsNode, and carries out what FamfsVolumes and FamfsPools ask of it
+// through the mounter. Keeps nothing: another process goes on by what the API server and the mounter say.
+import { FamfsNodeObject } from '../agent/famfs-node-object.ts';
+import { NodeReporter } from '../agent/node-reporter.ts';
+import { PoolFormatter } from '../agent/pool-formatter.ts';
+import { PublishedVolumes } from '../agent/published-volumes.ts';
+import { slotMaker } from '../agent/slot-making.ts';
+import { readConfig } from '../config/options.ts';
+import { type AgentConfig, agentRole } from '../config.ts';
+import { ApiClient } from '../kubernetes/api-client.ts';
+import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
+import type { FamfsVolume } from '../kubernetes/famfs-volume.ts';
+import { KubeAccess } from '../kubernetes/kube-access.ts';
+import { ObjectCache } from '../kubernetes/object-cache.ts';
+import { famfsPools, famfsVolumes } from '../kubernetes/resources.ts';
+import { KubernetesVolumeRecords } from '../kubernetes/volume-records.ts';
+import { nameEffectRole } from '../linux/effect-point.ts';
+import { MounterClient } from '../mounter/client.ts';
+import { switchDebugBySignal } from '../observe/debug-signal.ts';
+import { type ObserveServer, startHttpServer } from '../observe/http-server.ts';
+import { createLogger, type Logger } from '../observe/logger.ts';
+import { Metrics } from '../observe/metrics.ts';
+import { driverVersion } from '../version.ts';
+import { VolumeMaker } from '../volumes/volume-maker.ts';
+import { keepHeapSmall } from './small-heap.ts';
+import { stopSignal } from './stop-signal.ts';
+
+/** Runs the agent until SIGTERM or SIGINT. What it began goes on when it is started again. */
+export async function runAgent(argv: readonly string[]): Promise<void> {
+  nameEffectRole('agent');
+  keepHeapSmall();
+  const config = readConfig(agentRole, argv, process.env);
+  const logger = createLogger({
+    level: config.logLevel,
+    format: config.logFormat,
+    fields: { role: 'agent' },
+  });
+  process.umask(0o077);
+  switchDebugBySignal(logger);
+  const mounter = new MounterClient({ address: config.mounterSocket, logger });
+  const agent = buildAgent(config, mounter, logger);
+  const http = await startObserving(config, mounter, logger);
+  agent.start();
+  mounter.start();
+  logger.info('agent started', { version: driverVersion, nodeId: config.nodeId });
+
+  const signal = await stopSignal();
+  logger.info('agent stopping', { signal });
+  await agent.stop();
+  await mounter.close();
+  await http?.close();
+  process.exit(0);
+}
+
+function buildAgent(
+  { nodeId, kubeconfig }: AgentConfig,
+  mounter: MounterClient,
+  log: Logger,
+): { start(): void; stop(): Promise<void> } {
+  const access = KubeAccess.from({ kubeconfig });
+  const client = new ApiClient({ access, userAgent: `famfs-csi-agent/${driverVersion}`, log });
+  const volumes = new ObjectCache<FamfsVolume>({
+    ...{ client, resource: famfsVolumes, log },
+    fieldSelector: `spec.nodeName=${nodeId}`,
+  });
+  const pools = new ObjectCache<FamfsPool>({ client, resource: famfsPools, log });
+  const records = new KubernetesVolumeRecords({ client, cache: volumes, log });
+  const published = new PublishedVolumes({ client, mounter });
+  const reports = new NodeReporter({
+    place: new FamfsNodeObject(client, nodeId),
+    ...{ mounter, driverVersion, log },
+  });
+  const formatter = new PoolFormatter({
+    format: async (device, logSizeBytes, signal) =>
+      (await mounter.calls.formatDevice({ device, logSizeBytes }, { signal })).poolUuid,
+    ...{ pools, reports, mounter, node: nodeId, log },
+  });
+  const maker = new VolumeMaker({
+    maker: slotMaker(mounter.calls),
+    publishedVolumeIds: () => published.ids(),
+    ...{ records, node: nodeId, log },
+  });
+  return {
+    start: () => {
+      for (const part of [volumes, pools, reports, formatter, maker]) part.start();
+    },
+    stop: async () => {
+      await Promise.all([maker, formatter].map((part) => part.stop()));
+      await Promise.all([reports, pools, volumes].map((part) => part.stop()));
+      client.close();
+    },
+  };
+}
+
+async function startObserving(
+  config: AgentConfig,
+  mounter: MounterClient,
+  logger: Logger,
+): Promise<ObserveServer | undefined> {
+  if (config.metricsAddress === undefined) return undefined;
+  const metrics = new Metrics({ role: 'agent', version: driverVersion });
+  metrics.addProcessMetrics();
+  return await startHttpServer({
+    ...config.metricsAddress,
+    ...{ metrics, logger },
+    healthy: () => [],
+    ready: () => {
+      const { problem } = mounter.view;
+      return problem === undefined ? [] : [problem.message];
+    },
+  });
+}
