@@ -190,6 +190,32 @@ export const nodeRole = {
 };
 export type NodeConfig = Config<typeof nodeRole.options>;
 
+/** Options of `famfs-csi agent`. */
+export const agentRole = {
+  name: 'agent',
+  summary:
+    'Carries out on a node what the objects of the API group famfs.io ask of it, and reports the node as a FamfsNode. ' +
+    'Has no privileges: whatever needs one is asked of the mounter. No pod needs it to start.',
+  options: {
+    nodeId: required('node-id', nodeId, {
+      group: 'Identity',
+      help: 'The name of this node; in Kubernetes the name of the Node object.',
+      aliases: ['KUBE_NODE_NAME'],
+    }),
+    mounterSocket: withDefault('mounter-socket', socketAddress, defaultMounterSocket, {
+      group: 'Connections',
+      help: 'Where the mounter listens.',
+    }),
+    kubeconfig: optional('kubeconfig', absolutePath, {
+      group: 'Connections',
+      help: 'A kubeconfig with the API server and who to be there.',
+      fallbackText: "the pod's service account",
+    }),
+    ...observing,
+  },
+};
+export type AgentConfig = Config<typeof agentRole.options>;
+
 /** A file of a pool, as POOL:PATH. */
 const poolFile: ValueType<{ readonly poolUuid: string; readonly path: string }> = {
   placeholder: 'POOL:PATH',
