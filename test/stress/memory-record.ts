@@ -43,4 +43,12 @@ export class MemoryRecord {
   peakBytes(name: string): number {
     return Math.max(...(this.#samples.get(name) ?? []).map(({ bytes }) => bytes));
   }
+
+  /** How the floor went, in so many equal stretches from a step on: what grows and ends growing is no leak. */
+  floorsBytes(name: string, from: number, to: number, stretches: number): number[] {
+    const length = (to - from) / stretches;
+    return Array.from({ length: stretches }, (_, index) =>
+      this.floorBytes(name, from + index * length, from + (index + 1) * length),
+    );
+  }
 }

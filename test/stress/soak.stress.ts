@@ -243,7 +243,10 @@ describe('a node that serves pods for a long time', { skip }, () => {
     for (const name of Object.keys(watched)) {
       const { first, last } = floorsOf(name);
       t.diagnostic(
-        `${name}: private memory ${mib(first)} → ${mib(last)} (${percent(last / first - 1)}), most ${mib(memory.peakBytes(name))}`,
+        `${name}: private memory ${mib(first)} → ${mib(last)} (${percent(last / first - 1)}), most ${mib(memory.peakBytes(name))}; by tenths ${memory
+          .floorsBytes(name, measuredFrom, cycles + 1, 10)
+          .map((bytes) => (bytes / 2 ** 20).toFixed(1))
+          .join(' ')}`,
       );
     }
     const p99 = (from: number, to: number): string => {
