@@ -41,6 +41,7 @@ export const reasons = {
   'device-not-empty': 'the device carries a famfs file system already',
   'device-in-use': 'a process has the device open',
   'master-away': 'no node that could create files in the pool reports',
+  'two-masters': 'several nodes say that they are the master of the pool',
   // volumes that are provisioned
   'volume-not-found': 'no volume has that id',
   'volume-exists': 'the name belongs to a volume of another size or kind',

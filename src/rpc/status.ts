@@ -44,6 +44,7 @@ export const statusOfReason = {
   'device-not-empty': status.FAILED_PRECONDITION,
   'device-in-use': status.FAILED_PRECONDITION,
   'master-away': status.UNAVAILABLE,
+  'two-masters': status.FAILED_PRECONDITION,
   'volume-not-found': status.NOT_FOUND,
   'volume-exists': status.ALREADY_EXISTS,
   'volume-in-use': status.FAILED_PRECONDITION,
