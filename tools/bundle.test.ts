@@ -57,6 +57,33 @@ describe('the bundle of the node plugin', () => {
   });
 });
 
+describe('the bundle of the agent', () => {
+  test('holds an API client, but no system calls and no gRPC', () => {
+    const { metafile } = bundled('agent');
+    const packages = packagesIn(metafile);
+    assert.ok(packages.includes('@kubernetes/client-node'), 'the list of packages is not what it seems');
+    for (const foreign of ['@grpc/grpc-js', 'koffi', 'execa'])
+      assert.ok(!packages.includes(foreign), `agent.cjs holds ${foreign}`);
+    const own = Object.keys(metafile.inputs).filter((input) => input.startsWith('src/'));
+    const foreign = /^src\/(sim|csi|kubelet|linux\/libc)|^src\/mounter\/(?!client|generated)/;
+    assert.deepEqual(
+      own.filter((input) => foreign.test(input)),
+      [],
+    );
+  });
+
+  test('needs nothing beside it', () => {
+    const outside = externalsOf(bundled('agent').metafile).filter(
+      (module) => !module.startsWith('node:') && !isBuiltIn(module),
+    );
+    // Packages of others look for these, and go on without.
+    assert.deepEqual(outside, ['bufferutil', 'supports-color', 'utf-8-validate']);
+    const { status, stderr } = start('agent', 'agent');
+    assert.equal(status, 2);
+    assert.match(stderr, /--node-id is missing/);
+  });
+});
+
 describe('every bundle of the program', () => {
   for (const { name, entry } of bundles.filter((bundle) => bundle.entry === 'src/main.ts')) {
     test(`${name}.cjs, made of ${entry}, tells its version and its help from anywhere`, () => {

@@ -36,14 +36,22 @@ function poolOfRole(role: number): Pool {
     ...{ uuid, device: 'dax0.0', phase: poolPhase.POOL_PHASE_READY, problem: null, role },
     ...{ mode: famfsMode.MODE_FUSE, mountPath: '/run/p', sizeBytes: 8n << 30n, freeBytes: 8n << 30n },
     ...{ longestFreeRunBytes: 8n << 30n, logEntriesTotal: 100n, logEntriesUsed: 0n, logEntriesReplayed: 0n },
-    ...{ binds: 0, simulated: true, healthyAtMs: 0n, allocationUnitBytes: 2n << 20n },
+    ...{ binds: 0, held: false, simulated: true, healthyAtMs: 0n, allocationUnitBytes: 2n << 20n },
   };
 }
 
 function node(devices: Device[], pools: Pool[] = [], settled = true): NodeState {
   return {
     ...{ revision: 1n, settled, systemUuid: 's', mode: famfsMode.MODE_FUSE, launcher: 'in-place' },
-    ...{ famfsLocation: 'host', kernelRelease: '7', allowWrites: 'never', problems: [], devices, pools },
+    ...{
+      famfsLocation: 'host',
+      kernelRelease: '7',
+      allowWrites: 'never',
+      allowFormat: 'once',
+      problems: [],
+      devices,
+      pools,
+    },
   };
 }
 

@@ -39,6 +39,7 @@ const pools: fc.Arbitrary<Pool> = fc.record({
   logEntriesReplayed: counts,
   binds: fc.nat(),
   simulated: fc.boolean(),
+  held: fc.boolean(),
   healthyAtMs: counts,
   allocationUnitBytes: sizes,
 });
@@ -51,6 +52,7 @@ const states: fc.Arbitrary<NodeState> = fc.record({
   famfsLocation: fc.string(),
   kernelRelease: fc.string(),
   allowWrites: fc.string(),
+  allowFormat: fc.string(),
   problems: fc.array(problems, { maxLength: 2 }),
   devices: fc.uniqueArray(devices, { selector: ({ name }) => name, maxLength: 5 }),
   pools: fc.uniqueArray(pools, { selector: ({ uuid }) => uuid, maxLength: 5 }),
