@@ -37,7 +37,7 @@ interface Wished extends LoggedPath {
 
 /**
  * Makes what is missing, in order: parents, the directory, the files. Room, log entries and path lengths are checked for
- * all of it first, so that what cannot be finished is not begun.
+ * all of it first, so that what cannot be finished is not begun. The first report says what is there already.
  * @throws DriverError `not-master`, `out-of-space`, `log-full`, `path-too-long`, `exists-differently`, `pool-busy`,
  *   `log-refused`, what the pool's state says, or famfs's own failure when the file is not there afterwards
  */
@@ -48,13 +48,15 @@ export async function* makeFiles(
   signal: AbortSignal,
 ): AsyncGenerator<FilesProgress> {
   const wished = wishedPaths(order);
-  const missing = await pool.asMaster(async (log) => {
-    const summary = await log.read();
+  const { missing, summary } = await pool.asMaster(async (log) => {
+    const read = await log.read();
     const found = await pool.look(wished.map(({ path }) => path));
-    const rest = wished.filter((wish, index) => !isThere(wish, found[index]));
-    requireRoom(pool.uuid, rest, summary);
-    return rest;
+    return { missing: wished.filter((wish, index) => !isThere(wish, found[index])), summary: read };
   }, signal);
+  const filesMissing = missing.filter(({ type }) => type === 'file').length;
+  // What an earlier order made is told before this one can be refused: who keeps count must not take it for nothing.
+  yield { filesMade: order.files.length - filesMissing, logEntriesUsed: summary.entriesUsed };
+  requireRoom(pool.uuid, missing, summary);
   let logEntriesUsed = 0;
   for (const [index, wish] of missing.entries()) {
     signal.throwIfAborted();

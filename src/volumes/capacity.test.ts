@@ -55,7 +55,13 @@ describe('capacity', () => {
       'a slot that no claim of the class gets',
     );
     const promised = { ...slot, promisedTo: 'x' };
-    assert.deepEqual(inUnits(any, undefined, [pool()], { volumes: [], slots: [promised] }), [50n, 20n, 1n]);
+    const beingPlaced = { volumes: [], slots: [promised], placing: new Set(['x']) };
+    assert.deepEqual(inUnits(any, undefined, [pool()], beingPlaced), [50n, 20n, 1n]);
+    assert.deepEqual(
+      inUnits(any, undefined, [pool()], { volumes: [], slots: [promised] }),
+      [80n, 30n, 1n],
+      'a promise to a volume that never came',
+    );
   });
 
   it('is nothing where nothing can be made', () => {

@@ -1,8 +1,9 @@
 // What can still be made (GetCapacity): the pools' free space, and the largest volume of a class. Pure.
 import type { ClassParameters } from './class-parameters.ts';
-import { entriesOf, type Occupancy, pendingIn } from './pool-choice.ts';
+import { entriesOf, pendingIn } from './pool-choice.ts';
 import type { PoolFacts } from './pool-facts.ts';
 import { isOfClass, sizeOf } from './slot-layout.ts';
+import { isReusable, type Occupancy } from './slot-promise.ts';
 
 export interface Capacity {
   readonly availableBytes: bigint;
@@ -50,13 +51,8 @@ function capacityOfPool(parameters: ClassParameters, pool: PoolFacts, occupancy:
   const share = (freeBytes / count / unitBytes) * unitBytes;
   const perFile = share < pool.longestFreeRunBytes ? share : pool.longestFreeRunBytes;
   const reusable = occupancy.slots
-    .filter(
-      ({ poolUuid, phase, promisedTo, layout }) =>
-        poolUuid === pool.uuid &&
-        phase === 'Reusable' &&
-        promisedTo === undefined &&
-        isOfClass(layout, parameters),
-    )
+    .filter((slot) => slot.poolUuid === pool.uuid && isOfClass(slot.layout, parameters))
+    .filter((slot) => isReusable(slot, occupancy))
     .map(({ layout }) => sizeOf(layout));
   return {
     availableBytes: freeBytes + reusable.reduce((sum, size) => sum + size, 0n),

@@ -4,7 +4,8 @@ import { DriverError, type Reason } from '../errors.ts';
 import type { ClassParameters } from './class-parameters.ts';
 import type { PoolFacts } from './pool-facts.ts';
 import { isSameLayout, layoutOf, type SizeRange, type SlotLayout, sizeOf } from './slot-layout.ts';
-import type { SlotRecord, VolumeRecord } from './volume-record.ts';
+import { isReusable, type Occupancy } from './slot-promise.ts';
+import type { RecordProblem, SlotRecord } from './volume-record.ts';
 
 /** Where a volume has to be reachable, and where it should be: UUIDs of pools. Undefined: anywhere. */
 export interface PoolTopology {
@@ -26,12 +27,6 @@ export interface Placement {
   readonly layout: SlotLayout;
   /** a slot to use again; undefined: a new one */
   readonly slot: SlotRecord | undefined;
-}
-
-/** Everything that is in pools or about to be. */
-export interface Occupancy {
-  readonly volumes: readonly VolumeRecord[];
-  readonly slots: readonly SlotRecord[];
 }
 
 /** `v` itself, if it is the first volume, and the directory of the slot. */
@@ -92,18 +87,15 @@ function candidatesOf({ parameters, topology }: PlacementWish, pools: readonly P
 }
 
 function place(wish: PlacementWish, pool: PoolFacts, occupancy: Occupancy): Placement | DriverError {
-  if (pool.problem !== undefined) return new DriverError(pool.problem.reason, pool.problem.message);
   if (pool.writes === 'Forbidden') {
     return new DriverError(
       'writes-refused',
       `Pool ${pool.name} forbids writes, and a volume that nobody may write would stay empty. Set writes: Allowed on the FamfsPool, or publish existing files by a PersistentVolume of your own.`,
     );
   }
-  if (pool.master === undefined)
-    return new DriverError(
-      'master-away',
-      `No node reports to be the master of pool ${pool.name}; only it can create files.`,
-    );
+  const problem = problemOf(pool);
+  if (problem !== undefined || pool.master === undefined)
+    return new DriverError(problem?.reason ?? 'master-away', problem?.message ?? pool.name);
   try {
     const layout = layoutOf(wish.parameters, wish.range, pool.allocationUnitBytes);
     const slot = reusableSlot(wish.name, layout, pool, occupancy);
@@ -114,31 +106,60 @@ function place(wish: PlacementWish, pool: PoolFacts, occupancy: Occupancy): Plac
   }
 }
 
+/** Why nothing can be made in a pool now. */
+export function problemOf({ name, master, problem }: PoolFacts): RecordProblem | undefined {
+  if (problem !== undefined || master !== undefined) return problem;
+  return {
+    reason: 'master-away',
+    message: `No node reports to be the master of pool ${name}; only it can create files.`,
+  };
+}
+
 /** A slot that was promised to this very volume before a crash comes first. */
 function reusableSlot(
   name: string,
   layout: SlotLayout,
   pool: PoolFacts,
-  { slots }: Occupancy,
+  occupancy: Occupancy,
 ): SlotRecord | undefined {
-  const fitting = slots.filter(
-    (slot) => slot.poolUuid === pool.uuid && slot.phase === 'Reusable' && isSameLayout(slot.layout, layout),
+  const others = new Set(occupancy.placing);
+  others.delete(name);
+  const fitting = occupancy.slots.filter(
+    (slot) =>
+      slot.poolUuid === pool.uuid &&
+      isSameLayout(slot.layout, layout) &&
+      isReusable(slot, { ...occupancy, placing: others }),
   );
-  return (
-    fitting.find(({ promisedTo }) => promisedTo === name) ??
-    fitting.find(({ promisedTo }) => promisedTo === undefined)
-  );
+  return fitting.find(({ promisedTo }) => promisedTo === name) ?? fitting[0];
 }
 
-/** What is recorded for a pool but not in its log yet. */
-export function pendingIn(pool: PoolFacts, { volumes }: Occupancy): { bytes: bigint; entries: number } {
+/**
+ * What is recorded for a pool but not in its log yet. A volume in the slot of another takes nothing; one that is being
+ * deleted will not be made any more.
+ */
+export function pendingIn(
+  pool: PoolFacts,
+  { volumes, slots }: Occupancy,
+): { bytes: bigint; entries: number } {
+  const left = new Set(slots.map(({ slot }) => slot));
   const pending = volumes.filter(
-    ({ spec, status }) =>
-      spec.poolUuid === pool.uuid && (status.phase === 'Pending' || status.phase === 'Creating'),
+    ({ spec, status, deleting }) =>
+      spec.poolUuid === pool.uuid &&
+      !deleting &&
+      !left.has(spec.slot) &&
+      (status.phase === 'Pending' || status.phase === 'Creating'),
   );
   return {
-    bytes: pending.reduce((sum, { spec }) => sum + sizeOf(spec.layout), 0n),
-    entries: pending.reduce((sum, { spec }) => sum + entriesOf(spec.layout), 0),
+    bytes: pending.reduce(
+      (sum, { spec: { layout }, status }) =>
+        sum + BigInt(layout.fileCount - status.filesMade) * layout.fileSizeBytes,
+      0n,
+    ),
+    entries: pending.reduce(
+      (sum, { spec: { layout }, status }) =>
+        sum + (status.filesMade === 0 ? entriesOf(layout) : layout.fileCount - status.filesMade),
+      0,
+    ),
   };
 }
 

@@ -1,11 +1,26 @@
 // Creates and deletes volumes as records; the work itself is the master's (volume-maker.ts). Knows no CSI message and no
 // API server. Every step can be repeated: what was begun is found again by the volume's name.
-import { DriverError } from '../errors.ts';
+import { DriverError, type Reason } from '../errors.ts';
 import type { ClassParameters } from './class-parameters.ts';
-import { choosePool, type Placement, type PlacementWish, type PoolTopology } from './pool-choice.ts';
+import { followMaster } from './master-following.ts';
+import {
+  choosePool,
+  type Placement,
+  type PlacementWish,
+  type PoolTopology,
+  problemOf,
+} from './pool-choice.ts';
 import type { Pools } from './pool-facts.ts';
 import { isOfClass, type SizeRange, sizeOf } from './slot-layout.ts';
-import { newSlotName, newStatus, newVolumeId, type VolumeRecord } from './volume-record.ts';
+import { ownsSlot } from './slot-promise.ts';
+import {
+  newSlotName,
+  newStatus,
+  newVolumeId,
+  type RecordProblem,
+  type VolumeRecord,
+  type VolumeStatus,
+} from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 
 export interface VolumeWish {
@@ -23,6 +38,8 @@ export interface ProvisionerParts {
 
 export class Provisioner {
   readonly #parts: ProvisionerParts;
+  /** Names of volumes that a place is being chosen for; how many calls do. */
+  readonly #placing = new Map<string, number>();
 
   constructor(parts: ProvisionerParts) {
     this.#parts = parts;
@@ -32,7 +49,8 @@ export class Provisioner {
    * A volume of that name, ready for use. Records it first and waits for its master; who repeats the call after a
    * time-out waits for the same volume.
    * @throws DriverError `volume-exists` when the name belongs to another kind of volume, `operation-pending` when the
-   *   time is over and the work goes on, the refusals of choosePool, and what keeps the master from its work
+   *   time is over and the work goes on, the refusals of choosePool, and what keeps the master from its work. A refusal
+   *   that the caller may take for the end (`isFinal`) leaves nothing behind.
    */
   async create(wish: VolumeWish, signal: AbortSignal): Promise<VolumeRecord> {
     const record = await this.#recordOf(wish);
@@ -44,8 +62,8 @@ export class Provisioner {
    * @throws DriverError `volume-in-use` while a node has it published or may have
    */
   async delete(volumeId: string): Promise<void> {
-    const { records, pools } = this.#parts;
-    let record = await this.find(volumeId);
+    const { pools } = this.#parts;
+    const record = await this.find(volumeId);
     if (record === undefined) return;
     if ((await pools.publishedVolumeIds()).has(volumeId)) {
       throw new DriverError(
@@ -53,9 +71,7 @@ export class Provisioner {
         `Volume ${volumeId} is still published on a node, or was when the node was last heard of; end the pods that use it first.`,
       );
     }
-    if (!record.deleting) record = await records.update({ ...record, deleting: true });
-    await this.#leaveSlot(record);
-    await records.remove(record);
+    await this.#end(record);
   }
 
   /** The volume with this id, of whatever phase. */
@@ -65,16 +81,34 @@ export class Provisioner {
 
   async #recordOf(wish: VolumeWish): Promise<VolumeRecord> {
     const { records } = this.#parts;
-    for (let attempt = 1; ; attempt++) {
-      const existing = await records.get(wish.name);
-      if (existing !== undefined) return this.#requireCompatible(existing, wish);
-      try {
-        return await this.#newRecord(wish);
-      } catch (error) {
-        const lost = error instanceof DriverError && error.reason === 'record-conflict';
-        if (!lost || attempt === 5) throw error;
+    this.#placing.set(wish.name, (this.#placing.get(wish.name) ?? 0) + 1);
+    try {
+      for (let attempt = 1; ; attempt++) {
+        const existing = await records.get(wish.name);
+        if (existing !== undefined && !existing.deleting && (await this.#keepsSlot(existing)))
+          return this.#requireCompatible(existing, wish);
+        try {
+          // An end that was cut off is brought to its end: who began it may never ask again.
+          if (existing !== undefined) await this.#end(existing);
+          return await this.#newRecord(wish);
+        } catch (error) {
+          const lost = error instanceof DriverError && error.reason === 'record-conflict';
+          if (!lost || attempt === 5) throw error;
+        }
       }
+    } finally {
+      const calls = (this.#placing.get(wish.name) ?? 1) - 1;
+      if (calls === 0) this.#placing.delete(wish.name);
+      else this.#placing.set(wish.name, calls);
     }
+  }
+
+  /** A volume that was promised a slot and lost it before its record was written has to begin anew. */
+  async #keepsSlot(record: VolumeRecord): Promise<boolean> {
+    const { records } = this.#parts;
+    if (record.status.phase === 'Ready') return true;
+    const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
+    return ownsSlot(record, { volumes, slots });
   }
 
   /** The pool is fixed in the record before any work begins; a slot is promised before the record names it. */
@@ -83,7 +117,7 @@ export class Provisioner {
     const placement = await this.#place(wish);
     const { pool, master, layout } = placement;
     const slot = await this.#slotFor(wish.name, placement);
-    const record = await records.create({
+    return records.create({
       name: wish.name,
       deleting: false,
       spec: {
@@ -97,30 +131,26 @@ export class Provisioner {
       },
       status: newStatus,
     });
-    const promised = (await records.slots()).find((each) => each.slot === slot);
-    if (promised !== undefined) await records.removeSlot(promised);
-    return record;
   }
 
   async #place(wish: PlacementWish): Promise<Placement> {
     const { records, pools } = this.#parts;
-    const [facts, volumes, slots] = await Promise.all([pools.list(), records.list(), records.slots()]);
-    return choosePool(wish, facts, { volumes, slots });
+    const [facts, volumes, slots, published] = await Promise.all([
+      pools.list(),
+      records.list(),
+      records.slots(),
+      pools.publishedVolumeIds(),
+    ]);
+    return choosePool(wish, facts, { volumes, slots, published, placing: new Set(this.#placing.keys()) });
   }
 
   async #slotFor(name: string, { slot }: Placement): Promise<string> {
     if (slot === undefined) return newSlotName();
-    if (slot.promisedTo === undefined) await this.#parts.records.updateSlot({ ...slot, promisedTo: name });
+    if (slot.promisedTo !== name) await this.#parts.records.updateSlot({ ...slot, promisedTo: name });
     return slot.slot;
   }
 
   #requireCompatible(record: VolumeRecord, wish: VolumeWish): VolumeRecord {
-    if (record.deleting) {
-      throw new DriverError(
-        'operation-pending',
-        `The volume ${JSON.stringify(wish.name)} is being deleted; a new one of that name can be made when that is done.`,
-      );
-    }
     const difference = differenceBetween(record, wish);
     if (difference === undefined) return record;
     throw new DriverError(
@@ -132,6 +162,7 @@ export class Provisioner {
   async #untilReady(record: VolumeRecord, signal: AbortSignal): Promise<VolumeRecord> {
     const { records } = this.#parts;
     const { volumeId } = record.spec;
+    if (record.status.phase !== 'Ready') await this.#requireMaster(record);
     for (;;) {
       const changed = nextChange(records, signal);
       try {
@@ -142,8 +173,8 @@ export class Provisioner {
             `The volume ${JSON.stringify(record.name)} was deleted while it was made.`,
           );
         }
-        if (now.status.phase === 'Ready') return now;
-        if (now.status.problem !== undefined) await this.#giveUp(now);
+        if (now.status.phase === 'Ready') return await this.#handOut(now);
+        if (now.status.problem !== undefined) await this.#giveUp(now, now.status.problem);
         await changed.promise;
       } catch (error) {
         if (!signal.aborted) throw error;
@@ -154,25 +185,63 @@ export class Provisioner {
     }
   }
 
-  /** Tells the problem. A volume of which nothing was made leaves nothing behind; any other waits for its repetition. */
-  async #giveUp(record: VolumeRecord): Promise<never> {
-    const { problem, filesMade, phase } = record.status;
-    if (isFinal(problem?.reason) && filesMade === 0 && phase !== 'Zeroing')
-      await this.#parts.records.remove(record);
-    throw new DriverError(problem?.reason ?? 'internal', problem?.message ?? 'The volume cannot be made.');
+  /** The work follows the pool's master. @throws DriverError why it does not go on, when there is none */
+  async #requireMaster({ name, spec }: VolumeRecord): Promise<void> {
+    const pool = (await this.#parts.pools.list()).find(({ uuid }) => uuid === spec.poolUuid);
+    const problem = pool === undefined ? missingPool(spec.poolName) : problemOf(pool);
+    if (problem !== undefined) throw unfinished(name, problem);
+    await followMaster(this.#parts.records, name, pool);
   }
 
-  /** What was made of a volume stays in the pool for good; the record of its slot says so, before the volume's goes. */
-  async #leaveSlot({ spec, status }: VolumeRecord): Promise<void> {
+  /** From now on the volume alone has the slot. */
+  async #handOut(record: VolumeRecord): Promise<VolumeRecord> {
+    const { records } = this.#parts;
+    const slot = (await records.slots()).find((each) => each.slot === record.spec.slot);
+    if (slot?.promisedTo === record.name) await records.removeSlot(slot);
+    return record;
+  }
+
+  /** Tells the problem. A volume of which nothing was made leaves nothing behind; any other waits for its repetition. */
+  async #giveUp(record: VolumeRecord, problem: RecordProblem): Promise<never> {
+    if (!isUnmade(record.status)) throw unfinished(record.name, problem);
+    await this.#end(record);
+    throw new DriverError(problem.reason, problem.message);
+  }
+
+  /** Nobody works on it any more, then its slot is left, then it is forgotten; whatever is cut off is done again. */
+  async #end(record: VolumeRecord): Promise<void> {
+    const { records } = this.#parts;
+    const ended = record.deleting ? record : await records.update({ ...record, deleting: true });
+    await this.#leaveSlot(ended);
+    await records.remove(ended);
+  }
+
+  /**
+   * What was made of a volume stays in the pool for good; the record of its slot says so, before the volume's goes. A slot
+   * that it was to use again goes back to those that can be: nobody has had it.
+   */
+  async #leaveSlot({ name, spec, status }: VolumeRecord): Promise<void> {
     const { records, pools } = this.#parts;
-    if (status.phase === 'Pending') return;
-    if ((await records.slots()).some(({ slot }) => slot === spec.slot)) return;
+    const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
+    // Left before, by a call that was cut off; the slot may have gone through other hands since.
+    if (volumes.some((other) => other.spec.slot === spec.slot && other.spec.volumeId !== spec.volumeId))
+      return;
+    const slot = slots.find((each) => each.slot === spec.slot);
+    if (slot !== undefined) {
+      if (slot.promisedTo !== name) return;
+      if (status.phase !== 'Ready') {
+        await records.updateSlot({ ...slot, promisedTo: undefined });
+        return;
+      }
+      await records.removeSlot(slot);
+    }
+    if (isUnmade(status)) return;
     const pool = (await pools.list()).find(({ uuid }) => uuid === spec.poolUuid);
     const isWhole = status.filesMade === spec.layout.fileCount;
     await records.createSlot({
       slot: spec.slot,
       poolUuid: spec.poolUuid,
-      node: spec.node,
+      node: pool?.master ?? spec.node,
       layout: spec.layout,
       formerVolumeId: spec.volumeId,
       phase: pool?.deletedVolumes === 'Reuse' && isWhole ? 'Scrubbing' : 'Kept',
@@ -183,9 +252,47 @@ export class Provisioner {
   }
 }
 
-/** Problems that a repetition does not mend, so that the orchestrator may look for another place. */
-function isFinal(reason: string | undefined): boolean {
-  return reason === 'out-of-space' || reason === 'log-full' || reason === 'path-too-long';
+/** What the mounter refuses when it has looked at what is there, before it makes more. */
+const refusedBeforehand: ReadonlySet<Reason> = new Set([
+  'out-of-space',
+  'log-full',
+  'path-too-long',
+  'exists-differently',
+]);
+
+/** Whether nothing of a volume is in the pool for certain. A process that ended may not have told what it made. */
+function isUnmade({ phase, filesMade, problem }: VolumeStatus): boolean {
+  if (phase === 'Pending') return true;
+  return phase === 'Creating' && filesMade === 0 && refusedBeforehand.has(problem?.reason ?? 'internal');
+}
+
+/** Refusals after which an orchestrator asks for something else, and not again (external-provisioner by the gRPC code). */
+const passing: ReadonlySet<Reason> = new Set([
+  ...(['operation-pending', 'record-conflict', 'out-of-space', 'log-full', 'resource-exhausted'] as const),
+  ...(['pool-not-ready', 'pool-dead', 'pool-hung', 'pool-memory-failed', 'pool-held-elsewhere'] as const),
+  ...(['pool-busy', 'path-not-visible', 'master-away', 'mounter-unavailable', 'state-unusable'] as const),
+  ...(['api-unavailable', 'api-forbidden', 'shutting-down', 'deadline-exceeded', 'cancelled'] as const),
+]);
+
+/** Whether a caller may take a refusal for the end, and will not come back to what was begun. */
+export function isFinal(reason: Reason): boolean {
+  return !passing.has(reason);
+}
+
+/** Why a volume that was begun does not go on, in a way that nobody takes for the end of it. */
+function unfinished(name: string, { reason, message }: RecordProblem): DriverError {
+  if (!isFinal(reason)) return new DriverError(reason, message);
+  return new DriverError(
+    'operation-pending',
+    `The volume ${JSON.stringify(name)} was begun and does not go on (${reason}): ${message}`,
+  );
+}
+
+function missingPool(poolName: string): RecordProblem {
+  return {
+    reason: 'master-away',
+    message: `No node reports pool ${poolName}; only its master can create files.`,
+  };
 }
 
 /** In what a volume differs from what is wanted now; undefined when it serves (CreateVolume, "idempotent"). */

@@ -3,12 +3,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, type Reason } from '../errors.ts';
 import { fileNamesOf, type SlotLayout } from './slot-layout.ts';
+import { ownsSlot } from './slot-promise.ts';
 import { type SlotRecord, slotPath, type VolumeRecord, type VolumeStatus } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 
 /** The mounter's verbs as the maker uses them; both report as they go. */
 export interface SlotMaker {
-  /** @returns the last report says how long the log is with all files in it */
+  /** @returns the first report is of what is there already, the last says how long the log is with all files in it */
   makeFiles(
     poolUuid: string,
     directory: string,
@@ -37,22 +38,46 @@ export interface VolumeMakerParts {
   /** Ids of volumes that some node may still have published; their slots are not touched. */
   readonly publishedVolumeIds: () => Promise<ReadonlySet<string>>;
   readonly log: MakerLog;
+  readonly pace?: MakerPace;
 }
 
-const firstRetryMs = 1_000;
-const longestRetryMs = 30_000;
-/** Progress is for people, who look; each report is a write of a record. */
-const reportIntervalMs = 1_000;
-/** Looks at everything now and then, should a change not have been told. */
-const roundIntervalMs = 10_000;
+export interface MakerPace {
+  readonly firstRetryMs: number;
+  readonly longestRetryMs: number;
+  /** Progress is for people, who look; each report is a write of a record. */
+  readonly reportIntervalMs: number;
+  /** Looks at everything now and then: nobody tells when a node ends to publish a volume. */
+  readonly roundIntervalMs: number;
+}
 
-/** A pool does one thing at a time; more at once would only wait at the mounter, each on a stream of its own. */
-const maximumJobs = 8;
+const usualPace: MakerPace = {
+  firstRetryMs: 1_000,
+  longestRetryMs: 30_000,
+  reportIntervalMs: 1_000,
+  roundIntervalMs: 10_000,
+};
 
-/** Work under way on one record. */
+/**
+ * A pool does one thing at a time; more at once would only wait at the mounter, each on a stream of its own. Each pool has
+ * its own share, so that one that hangs does not keep the others waiting.
+ */
+const maximumJobsOfPool = 8;
+
+/** Work under way on one slot, for the volume or the scrubbing that it is named after. */
 interface Job {
+  readonly purpose: string;
+  readonly poolUuid: string;
   readonly abort: AbortController;
   readonly done: Promise<void>;
+}
+
+/** Something to be done in a slot. */
+interface Task {
+  readonly slot: string;
+  readonly poolUuid: string;
+  /** of one life: what is left of another's work is called off */
+  readonly purpose: string;
+  readonly work: (signal: AbortSignal) => Promise<void>;
 }
 
 interface Retry {
@@ -62,6 +87,7 @@ interface Retry {
 
 export class VolumeMaker {
   readonly #parts: VolumeMakerParts;
+  readonly #pace: MakerPace;
   readonly #jobs = new Map<string, Job>();
   readonly #retries = new Map<string, Retry>();
   readonly #stop = new AbortController();
@@ -70,6 +96,7 @@ export class VolumeMaker {
 
   constructor(parts: VolumeMakerParts) {
     this.#parts = parts;
+    this.#pace = parts.pace ?? usualPace;
   }
 
   /** Begins to work, until `stop`. */
@@ -112,59 +139,77 @@ export class VolumeMaker {
   async #round(): Promise<void> {
     const { records, node } = this.#parts;
     const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
-    const open = volumes.filter(
-      ({ spec, status, deleting }) => spec.node === node && !deleting && status.phase !== 'Ready',
-    );
+    const open = volumes
+      .filter(({ spec, status, deleting }) => spec.node === node && !deleting && status.phase !== 'Ready')
+      .filter((record) => ownsSlot(record, { volumes, slots }));
     const dirty = slots.filter((slot) => slot.node === node && slot.phase === 'Scrubbing');
-    const wanted = new Set([...open.map(({ spec }) => spec.slot), ...dirty.map(({ slot }) => slot)]);
-    for (const [slot, { abort }] of this.#jobs) if (!wanted.has(slot)) abort.abort();
+    const published = dirty.length === 0 ? new Set() : await this.#parts.publishedVolumeIds();
+    const tasks = [
+      ...open.map((record) => this.#making(record)),
+      ...dirty
+        .filter(({ formerVolumeId }) => !published.has(formerVolumeId))
+        .map((slot) => this.#scrubbing(slot)),
+    ];
+    const wanted = new Map(tasks.map(({ slot, purpose }) => [slot, purpose]));
+    for (const [slot, { purpose, abort }] of this.#jobs) if (wanted.get(slot) !== purpose) abort.abort();
     for (const slot of this.#retries.keys()) if (!wanted.has(slot)) this.#retries.delete(slot);
-    for (const record of open) this.#begin(record.spec.slot, (signal) => this.#make(record, signal));
-    if (dirty.length === 0) return;
-    const published = await this.#parts.publishedVolumeIds();
-    for (const record of dirty) {
-      if (!published.has(record.formerVolumeId))
-        this.#begin(record.slot, (signal) => this.#scrub(record, signal));
-    }
+    for (const task of tasks) this.#begin(task);
+  }
+
+  #making(record: VolumeRecord): Task {
+    const { slot, poolUuid, volumeId } = record.spec;
+    return { slot, poolUuid, purpose: volumeId, work: (signal) => this.#make(record, signal) };
+  }
+
+  #scrubbing(record: SlotRecord): Task {
+    const { slot, poolUuid, formerVolumeId } = record;
+    const purpose = `what ${formerVolumeId} left`;
+    return { slot, poolUuid, purpose, work: (signal) => this.#scrub(record, signal) };
   }
 
   #pauseMs(): number {
     const next = Math.min(...[...this.#retries.values()].map(({ atMs }) => atMs));
-    return Math.max(10, Math.min(roundIntervalMs, next - performance.now()));
+    return Math.max(1, Math.min(this.#pace.roundIntervalMs, next - performance.now()));
   }
 
-  #begin(slot: string, work: (signal: AbortSignal) => Promise<void>): void {
-    if (this.#jobs.has(slot) || this.#jobs.size >= maximumJobs) return;
-    if ((this.#retries.get(slot)?.atMs ?? 0) > performance.now()) return;
+  #begin({ slot, poolUuid, purpose, work }: Task): void {
+    if (this.#jobs.has(slot) || (this.#retries.get(slot)?.atMs ?? 0) > performance.now()) return;
+    const ofPool = [...this.#jobs.values()].filter((job) => job.poolUuid === poolUuid);
+    if (ofPool.length >= maximumJobsOfPool) return;
     const abort = new AbortController();
     const done = work(abort.signal)
       .then(() => void this.#retries.delete(slot))
-      .catch(() => {
-        const delayMs = Math.min(longestRetryMs, (this.#retries.get(slot)?.delayMs ?? firstRetryMs / 2) * 2);
-        this.#retries.set(slot, { atMs: performance.now() + delayMs, delayMs });
-      })
+      .catch(() => this.#retryLater(slot))
       .finally(() => {
         this.#jobs.delete(slot);
         this.#wake();
       });
-    this.#jobs.set(slot, { abort, done });
+    this.#jobs.set(slot, { purpose, poolUuid, abort, done });
+  }
+
+  #retryLater(slot: string): void {
+    const { firstRetryMs, longestRetryMs } = this.#pace;
+    const delayMs = Math.min(longestRetryMs, (this.#retries.get(slot)?.delayMs ?? firstRetryMs / 2) * 2);
+    this.#retries.set(slot, { atMs: performance.now() + delayMs, delayMs });
   }
 
   async #make({ name, spec }: VolumeRecord, signal: AbortSignal): Promise<void> {
     const { maker, log } = this.#parts;
     const report = (change: Partial<VolumeStatus>): Promise<void> =>
       this.#report(name, spec.volumeId, { problem: undefined, ...change });
+    let made: Partial<VolumeStatus> = {};
     try {
       await report({ phase: 'Creating' });
       const directory = slotPath(spec.slot);
       let logEntries = 0;
-      const making = new Paced(reportIntervalMs);
-      for await (const made of maker.makeFiles(spec.poolUuid, directory, spec.layout, signal)) {
-        logEntries = made.logEntries;
-        await making.perhaps(() => report({ filesMade: made.filesMade }));
+      const making = new Paced(this.#pace.reportIntervalMs);
+      for await (const progress of maker.makeFiles(spec.poolUuid, directory, spec.layout, signal)) {
+        logEntries = progress.logEntries;
+        made = { filesMade: progress.filesMade };
+        if (progress.filesMade > 0) await making.perhaps(() => report(made));
       }
       await report({ phase: 'Zeroing', filesMade: spec.layout.fileCount, logEntries, bytesZeroed: 0n });
-      const zeroing = new Paced(reportIntervalMs);
+      const zeroing = new Paced(this.#pace.reportIntervalMs);
       for await (const { bytesDone } of maker.zeroFiles(
         spec.poolUuid,
         directory,
@@ -178,7 +223,8 @@ export class VolumeMaker {
       });
       log.info('volume made', { volumeId: spec.volumeId, pool: spec.poolUuid, path: directory });
     } catch (error) {
-      await this.#fail(error, spec.volumeId, signal, (problem) => report({ problem }));
+      // How much was made decides what may be forgotten of it, so it is told together with what went wrong.
+      await this.#fail(error, spec.volumeId, signal, (problem) => report({ ...made, problem }));
     }
   }
 
@@ -186,9 +232,9 @@ export class VolumeMaker {
     const { maker, log } = this.#parts;
     const { slot, poolUuid, layout } = record;
     const report = (change: Partial<SlotRecord>): Promise<void> =>
-      this.#reportSlot(slot, { problem: undefined, ...change });
+      this.#reportSlot(record, { problem: undefined, ...change });
     try {
-      const paced = new Paced(reportIntervalMs);
+      const paced = new Paced(this.#pace.reportIntervalMs);
       for await (const { bytesDone } of maker.zeroFiles(
         poolUuid,
         slotPath(slot),
@@ -196,6 +242,8 @@ export class VolumeMaker {
         signal,
       ))
         await paced.perhaps(() => report({ bytesZeroed: bytesDone }));
+      // Whoever had it meanwhile may have written behind the zeroes.
+      if ((await this.#parts.publishedVolumeIds()).has(record.formerVolumeId)) throw calledOff(slot);
       await report({ phase: 'Reusable', bytesZeroed: BigInt(layout.fileCount) * layout.fileSizeBytes });
       log.info('slot can be used again', { pool: poolUuid, path: slotPath(slot) });
     } catch (error) {
@@ -227,11 +275,11 @@ export class VolumeMaker {
     });
   }
 
-  async #reportSlot(slot: string, change: Partial<SlotRecord>): Promise<void> {
+  async #reportSlot({ slot, formerVolumeId }: SlotRecord, change: Partial<SlotRecord>): Promise<void> {
     const { records } = this.#parts;
     await untilAgreed(async () => {
       const record = (await records.slots()).find((each) => each.slot === slot);
-      if (record === undefined) throw calledOff(slot);
+      if (record?.formerVolumeId !== formerVolumeId || record.phase !== 'Scrubbing') throw calledOff(slot);
       await records.updateSlot({ ...record, ...change });
     });
   }
