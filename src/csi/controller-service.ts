@@ -5,6 +5,7 @@ import { type Handlers, unimplemented } from '../rpc/server.ts';
 import { capacityOf } from '../volumes/capacity.ts';
 import { parseClassParameters } from '../volumes/class-parameters.ts';
 import type { PoolFacts, Pools } from '../volumes/pool-facts.ts';
+import { topologyKey } from '../volumes/pool-topology.ts';
 import type { Provisioner } from '../volumes/provisioner.ts';
 import { sizeOf } from '../volumes/slot-layout.ts';
 import { slotPath, type VolumeRecord } from '../volumes/volume-record.ts';
@@ -15,7 +16,7 @@ import { OperationLocks } from './operation-locks.ts';
 import { pageOf } from './page.ts';
 import { type ControllerService, controllerCapabilities, type VolumeCapability } from './protocol.ts';
 import { parseCapabilities, parseCreateRequest } from './provision-order.ts';
-import { poolsOfTopology, topologyKey } from './topology.ts';
+import { poolsOfTopology } from './topology.ts';
 
 export interface ControllerServiceOptions {
   readonly provisioner: Provisioner;

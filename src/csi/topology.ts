@@ -2,13 +2,7 @@
 // name (design 3).
 import type { NodeState } from '../mounter/client.ts';
 import { poolPhase } from '../mounter/client.ts';
-
-const keyPrefix = 'topology.famfs.io/pool-';
-
-/** The topology key of a pool; its value is always "true". */
-export function topologyKey(poolUuid: string): string {
-  return `${keyPrefix}${poolUuid}`;
-}
+import { poolOfTopologyKey, topologyKey } from '../volumes/pool-topology.ts';
 
 /** The keys of all pools whose memory this node sees, sorted. A pool that cannot be mounted now is still seen. */
 export function topologyKeys(state: NodeState): string[] {
@@ -21,6 +15,6 @@ export function topologyKeys(state: NodeState): string[] {
 /** The UUIDs of the pools that a topology names; empty for one of other drivers' keys only. */
 export function poolsOfTopology(segments: Readonly<Record<string, string>>): string[] {
   return Object.entries(segments).flatMap(([key, value]) =>
-    key.startsWith(keyPrefix) && value === 'true' ? [key.slice(keyPrefix.length).toLowerCase()] : [],
+    value === 'true' ? (poolOfTopologyKey(key) ?? []) : [],
   );
 }

@@ -27,7 +27,7 @@ interface Sight {
 
 export interface NodeReportsParts {
   readonly famfsNodes: Pick<ObjectCache<FamfsNode>, 'get' | 'list' | 'onChange'>;
-  readonly nodes: Pick<ObjectCache<NodeObject>, 'get'>;
+  readonly nodes: Pick<ObjectCache<NodeObject>, 'get' | 'onChange'>;
 }
 
 /** The reports of all nodes. How old one is is judged by this process's clock, since when it was seen to change. */
@@ -46,6 +46,15 @@ export class NodeReports {
 
   close(): void {
     this.#forget();
+  }
+
+  /** Calls `listener` with the name of a node whose report or Node object came, changed or went. Returns what ends that. */
+  onChange(listener: (name: string) => void): () => void {
+    const { famfsNodes, nodes } = this.#parts;
+    const ends = [famfsNodes.onChange(listener), nodes.onChange(listener)];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 
   /** Of every node that ever reported and is not forgotten, by name. */

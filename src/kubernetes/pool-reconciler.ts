@@ -17,10 +17,8 @@ import { famfsPools as resource } from './resources.ts';
 export interface PoolReconcilerParts {
   readonly client: Pick<ApiClient, 'apply'>;
   readonly famfsPools: Pick<ObjectCache<FamfsPool>, 'get' | 'list' | 'onChange'>;
-  readonly reports: Pick<NodeReports, 'list'>;
+  readonly reports: Pick<NodeReports, 'list' | 'onChange'>;
   readonly records: Pick<VolumeRecords, 'list' | 'slots' | 'onChange'>;
-  /** Tells of every change of a report or of a Node. */
-  readonly onNodeChange: (listener: () => void) => () => void;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly log: Logger;
 }
@@ -44,13 +42,13 @@ export class PoolReconciler {
   }
 
   start(): void {
-    const { famfsPools, records, onNodeChange } = this.#parts;
+    const { famfsPools, records, reports } = this.#parts;
     const all = (): void => {
       for (const { metadata } of famfsPools.list()) this.#queue.add(metadata.name);
     };
     this.#subscriptions = [
       famfsPools.onChange((name) => this.#queue.add(name)),
-      onNodeChange(all),
+      reports.onChange(all),
       records.onChange(all),
     ];
     all();

@@ -53,7 +53,9 @@ function volumesOf(
   { volumes, slots }: RecordedVolumes,
 ): NonNullable<FamfsPoolStatus['volumes']> {
   const live = volumes.filter(({ spec }) => spec.poolUuid === uuid);
-  const left = slots.filter(({ poolUuid }) => poolUuid === uuid);
+  // A slot that was promised to a new volume has a record of its own until that volume is ready.
+  const taken = new Set(live.map(({ spec }) => spec.slot));
+  const left = slots.filter(({ poolUuid, slot }) => poolUuid === uuid && !taken.has(slot));
   const [reusable, kept] = [true, false].map((wanted) =>
     left.filter(({ phase }) => (phase === 'Reusable') === wanted),
   );
