@@ -141,6 +141,12 @@ const observing = {
   }),
 };
 
+const kubeconfig = optional('kubeconfig', absolutePath, {
+  group: 'Connections',
+  help: 'A kubeconfig with the API server and who to be there.',
+  fallbackText: "the pod's service account",
+});
+
 /** Options of `famfs-csi node`. */
 export const nodeRole = {
   name: 'node',
@@ -206,15 +212,48 @@ export const agentRole = {
       group: 'Connections',
       help: 'Where the mounter listens.',
     }),
-    kubeconfig: optional('kubeconfig', absolutePath, {
-      group: 'Connections',
-      help: 'A kubeconfig with the API server and who to be there.',
-      fallbackText: "the pod's service account",
-    }),
+    kubeconfig,
     ...observing,
   },
 };
 export type AgentConfig = Config<typeof agentRole.options>;
+
+/** What Kubernetes calls a namespace or a Lease. */
+const objectName: ValueType<string> = {
+  placeholder: 'NAME',
+  parse(text) {
+    if (!/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(text))
+      throw new Error(`needs a name as Kubernetes has them, not ${JSON.stringify(text.slice(0, 80))}`);
+    return text;
+  },
+};
+
+/** Options of `famfs-csi controller`. */
+export const controllerRole = {
+  name: 'controller',
+  summary:
+    'Serves the CSI Identity and Controller services to the provisioner, and keeps the objects of the API group famfs.io ' +
+    'true: pools, volumes, and what nodes report. Has no privileges and touches no node.',
+  options: {
+    csiSocket: withDefault('csi-socket', socketAddress, '/run/famfs-csi/csi.sock', {
+      group: 'Connections',
+      help: 'Where to serve CSI.',
+      aliases: ['CSI_ENDPOINT'],
+    }),
+    kubeconfig,
+    namespace: withDefault('namespace', objectName, 'famfs-csi', {
+      group: 'Leading',
+      help: 'The namespace of the Lease.',
+      aliases: ['POD_NAMESPACE'],
+    }),
+    leaseName: withDefault('lease-name', objectName, 'famfs-csi-controller', {
+      group: 'Leading',
+      help: 'The Lease by which one of several replicas looks after the objects. All of them serve CSI.',
+    }),
+    ...observing,
+  },
+};
+export type ControllerConfig = Config<typeof controllerRole.options>;
 
 /** A file of a pool, as POOL:PATH. */
 const poolFile: ValueType<{ readonly poolUuid: string; readonly path: string }> = {

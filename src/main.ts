@@ -1,7 +1,7 @@
 // The program `famfs-csi`: chooses the role and loads its code alone, so that the node plugin never holds what can
 // mount. Knows the roles by name only.
 import { helpText } from './config/options.ts';
-import { agentRole, allInOneRole, mounterRole, nodeRole, stateRole } from './config.ts';
+import { agentRole, allInOneRole, controllerRole, mounterRole, nodeRole, stateRole } from './config.ts';
 import { didYouMean } from './errors/closest-name.ts';
 import { DriverError } from './errors.ts';
 import { serialiseError } from './observe/serialise-error.ts';
@@ -12,6 +12,7 @@ const help = `famfs-csi ${driverVersion}: a CSI driver for famfs, the file syste
 Usage: famfs-csi ROLE [options]
 
 Roles:
+  controller    makes and deletes volumes by CSI and looks after the objects of famfs.io, without privileges
   node          serves CSI to kubelet on a node, without privileges
   agent         makes volumes on a node and reports it to the API server, without privileges
   mounter       mounts pools and binds volumes on a node; the only privileged role
@@ -30,6 +31,10 @@ async function main(argv: readonly string[]): Promise<number> {
   const [role, ...rest] = argv;
   const wantsHelp = rest.includes('--help') || rest.includes('-h');
   switch (role) {
+    case 'controller':
+      if (wantsHelp) return print(helpText(controllerRole));
+      await (await import('./roles/controller.ts')).runController(rest);
+      return 0;
     case 'node':
       if (wantsHelp) return print(helpText(nodeRole));
       await (await import('./roles/node.ts')).runNode(rest);
@@ -66,7 +71,8 @@ async function main(argv: readonly string[]): Promise<number> {
       console.error(help);
       return usageStatus;
     default: {
-      const question = didYouMean(role, ['node', 'agent', 'mounter', 'all-in-one', 'inspect', 'state']);
+      const roles = ['controller', 'node', 'agent', 'mounter', 'all-in-one', 'inspect', 'state'];
+      const question = didYouMean(role, roles);
       console.error(`famfs-csi has no role ${JSON.stringify(role)}.${question} See famfs-csi --help.`);
       return usageStatus;
     }

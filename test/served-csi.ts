@@ -14,6 +14,7 @@ import {
   type NodeService,
   nodeService,
 } from '../src/csi/protocol.ts';
+import { probe } from '../src/csi/readiness.ts';
 import { MounterClient } from '../src/mounter/client.ts';
 import { createLogger, silentLogger } from '../src/observe/logger.ts';
 import { type CallOptions, createClient, type RpcClient } from '../src/rpc/client.ts';
@@ -55,11 +56,10 @@ export class ServedCsi {
     this.mounter = new MounterClient({ address: this.#mounterSocket, logger: silentLogger });
     this.#server = new RpcServer({ name: 'csi', logger });
     this.#server.addService(nodeService, nodeHandlers({ nodeId: 'node-1', mounter: this.mounter }));
-    const view = () => this.mounter.view;
     const identity = identityHandlers({
       driverName: 'csi.famfs.io',
       version: '1.2.3',
-      view,
+      probe: () => probe(this.mounter.view),
       hasController: false,
     });
     this.#server.addService(identityService, identity);

@@ -57,6 +57,33 @@ describe('the bundle of the node plugin', () => {
   });
 });
 
+describe('the bundle of the controller', () => {
+  test('holds an API client and gRPC, but no system calls, no mounter and no simulator', () => {
+    const { metafile } = bundled('controller');
+    const packages = packagesIn(metafile);
+    for (const needed of ['@kubernetes/client-node', '@grpc/grpc-js'])
+      assert.ok(packages.includes(needed), `controller.cjs lacks ${needed}`);
+    for (const foreign of ['koffi', 'execa'])
+      assert.ok(!packages.includes(foreign), `controller.cjs holds ${foreign}`);
+    const own = Object.keys(metafile.inputs).filter((input) => input.startsWith('src/'));
+    const foreign = /^src\/(sim|kubelet|agent|linux\/libc)|^src\/mounter\/(?!client|generated)/;
+    assert.deepEqual(
+      own.filter((input) => foreign.test(input)),
+      [],
+    );
+  });
+
+  test('needs nothing beside it', () => {
+    const outside = externalsOf(bundled('controller').metafile).filter(
+      (module) => !module.startsWith('node:') && !isBuiltIn(module),
+    );
+    assert.deepEqual(outside, ['bufferutil', 'supports-color', 'utf-8-validate']);
+    const { status, stderr } = start('controller', 'controller', '--namespace', 'Not a name');
+    assert.equal(status, 2);
+    assert.match(stderr, /--namespace needs a name/);
+  });
+});
+
 describe('the bundle of the agent', () => {
   test('holds an API client, but no system calls and no gRPC', () => {
     const { metafile } = bundled('agent');

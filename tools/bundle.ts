@@ -20,6 +20,7 @@ export interface Bundle {
 export const bundles: readonly Bundle[] = [
   { name: 'famfs-csi', entry: 'src/main.ts' },
   { name: 'node', entry: 'src/main.ts', roles: ['node'] },
+  { name: 'controller', entry: 'src/main.ts', roles: ['controller'] },
   { name: 'agent', entry: 'src/main.ts', roles: ['agent'] },
   { name: 'mounter', entry: 'src/main.ts', roles: ['mounter', 'mounter-worker'] },
   { name: 'sim', entry: 'src/sim/main.ts' },

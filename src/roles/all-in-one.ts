@@ -10,6 +10,7 @@ import { controllerHandlers } from '../csi/controller-service.ts';
 import { identityHandlers } from '../csi/identity-service.ts';
 import { nodeHandlers } from '../csi/node-service.ts';
 import { controllerService, identityService, nodeService } from '../csi/protocol.ts';
+import { probe } from '../csi/readiness.ts';
 import { DriverError } from '../errors.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
 import { type FileLock, tryFileLock } from '../linux/file-lock.ts';
@@ -100,10 +101,14 @@ function buildCsi(
     deletedVolumes: deletedVolumes === 'reuse' ? 'Reuse' : 'Keep',
   });
   const csi = new RpcServer({ name: 'csi', logger, metrics, quietMethods: ['Probe', 'NodeGetCapabilities'] });
-  const view = () => mounter.view;
   csi.addService(
     identityService,
-    identityHandlers({ driverName, version: driverVersion, view, hasController: true }),
+    identityHandlers({
+      driverName,
+      version: driverVersion,
+      probe: () => probe(mounter.view),
+      hasController: true,
+    }),
   );
   csi.addService(nodeService, nodeHandlers({ nodeId, mounter }));
   const provisioner = new Provisioner({ records, pools });

@@ -5,6 +5,7 @@ import { driverName, type NodeConfig, nodeRole } from '../config.ts';
 import { identityHandlers } from '../csi/identity-service.ts';
 import { nodeHandlers } from '../csi/node-service.ts';
 import { identityService, nodeService } from '../csi/protocol.ts';
+import { probe } from '../csi/readiness.ts';
 import { topologyKeys } from '../csi/topology.ts';
 import { KubeletRegistration } from '../kubelet/registration.ts';
 import { TopologyRegistration } from '../kubelet/topology-registration.ts';
@@ -64,7 +65,12 @@ function buildServer(
   const server = new RpcServer({ name: 'csi', logger, metrics, quietMethods });
   server.addService(
     identityService,
-    identityHandlers({ driverName, version: driverVersion, view: () => mounter.view, hasController: false }),
+    identityHandlers({
+      driverName,
+      version: driverVersion,
+      probe: () => probe(mounter.view),
+      hasController: false,
+    }),
   );
   server.addService(nodeService, nodeHandlers({ nodeId: config.nodeId, mounter }));
   return server;
