@@ -62,6 +62,7 @@ export class ListWatchServer {
   readonly #sockets = new Set<Socket>();
   readonly #objects = new Map<string, ServedObject>();
   readonly #watches = new Set<OpenWatch>();
+  readonly #lasting = new Set<{ readonly match: (request: SeenRequest) => boolean; readonly fault: Fault }>();
   readonly #faults: { readonly match: (request: SeenRequest) => boolean; readonly fault: Fault }[] = [];
   #changes: Change[] = [];
   #compactedTo = 0;
@@ -125,6 +126,15 @@ export class ListWatchServer {
     this.#faults.push({ match, fault });
   }
 
+  /** Every request that matches is answered by the fault, until the returned function is called. */
+  always(match: (request: SeenRequest) => boolean, fault: Fault): () => void {
+    const lasting = { match, fault };
+    this.#lasting.add(lasting);
+    return () => {
+      this.#lasting.delete(lasting);
+    };
+  }
+
   /** Sets an object behind the back of every client. @param collection such as `/apis/famfs.io/v1alpha1/famfspools` */
   put(collection: string, object: ServedObject): ServedObject {
     const key = keyOf(collection, object.metadata.namespace, object.metadata.name);
@@ -186,7 +196,8 @@ export class ListWatchServer {
     };
     this.requests.push(seen);
     const index = this.#faults.findIndex(({ match }) => match(seen));
-    const [fault] = index < 0 ? [] : this.#faults.splice(index, 1);
+    const [once] = index < 0 ? [] : this.#faults.splice(index, 1);
+    const fault = once ?? [...this.#lasting].find(({ match }) => match(seen));
     if (fault !== undefined) {
       fault.fault(seen, response);
       return;
