@@ -87,7 +87,11 @@ export class EventRecorder {
 
   constructor(options: EventRecorderOptions) {
     this.#options = { instance: hostname(), repeatMs: defaultRepeatMs, ...options };
-    this.#queue = new KeyedQueue({ work: (key) => this.#send(key), log: options.log, workers: 2 });
+    this.#queue = new KeyedQueue({
+      work: (key, signal) => this.#send(key, signal),
+      log: options.log,
+      workers: 2,
+    });
   }
 
   /** Says something about an object. The same sentence about the same object is counted, not repeated. */
@@ -124,13 +128,13 @@ export class EventRecorder {
     await this.#queue.stop();
   }
 
-  async #send(key: string): Promise<void> {
+  async #send(key: string, signal: AbortSignal): Promise<void> {
     const repeated = this.#repeated.get(key);
     if (repeated === undefined || repeated.told === repeated.count) return;
     const { count } = repeated;
     try {
-      if (repeated.name === undefined || !(await this.#recount(repeated, count))) {
-        repeated.name = await this.#create(repeated, count);
+      if (repeated.name === undefined || !(await this.#recount(repeated, count, signal))) {
+        repeated.name = await this.#create(repeated, count, signal);
       }
       repeated.told = count;
       repeated.attempts = 0;
@@ -144,11 +148,11 @@ export class EventRecorder {
   }
 
   /** Tells how often it was said by now; false when the event is gone, as events are after an hour. */
-  async #recount(repeated: Repeated, count: number): Promise<boolean> {
+  async #recount(repeated: Repeated, count: number, signal: AbortSignal): Promise<boolean> {
     const patch = { count, lastTimestamp: secondOf(repeated.last) };
     try {
       const namespace = namespaceOf(repeated.subject);
-      await this.#options.client.mergePatch(events, repeated.name ?? '', patch, { namespace });
+      await this.#options.client.mergePatch(events, repeated.name ?? '', patch, { namespace, signal });
       return true;
     } catch (error) {
       if (error instanceof DriverError && error.details.status === 404) return false;
@@ -156,7 +160,11 @@ export class EventRecorder {
     }
   }
 
-  async #create({ subject, note, first, last }: Repeated, count: number): Promise<string> {
+  async #create(
+    { subject, note, first, last }: Repeated,
+    count: number,
+    signal: AbortSignal,
+  ): Promise<string> {
     const { component, instance, client } = this.#options;
     const { name, namespace, uid, resourceVersion } = subject.metadata;
     const event: EventObject = {
@@ -180,7 +188,7 @@ export class EventRecorder {
       lastTimestamp: secondOf(last),
       count,
     };
-    await client.create<EventObject>(events, event);
+    await client.create<EventObject>(events, event, { signal });
     return event.metadata.name;
   }
 
