@@ -328,6 +328,12 @@ export const mounterRole = {
       group: 'Pools',
       help: 'Which pools to mount.',
     }),
+    allowFormat: withDefault('allow-format', oneOf(['never', 'once', 'reset']), 'never', {
+      group: 'Pools',
+      help:
+        'Which devices may be formatted when a FamfsPool asks for it: "once" those that carry nothing, "reset" also ' +
+        'one whose file system is named to be replaced. Whatever this says, nothing is formatted unasked.',
+    }),
     allowDriverSwitch: toggle('allow-driver-switch', {
       group: 'Pools',
       help: 'Allow a DAX device in devdax mode to be switched to the driver that famfs needs.',

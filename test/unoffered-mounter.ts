@@ -8,6 +8,7 @@ const no = unimplemented('this test does not offer it');
 /** Every verb refuses; the streams of those that report end at once. */
 export const unofferedMounter: Handlers<famfs.mounter.v1.Mounter> = {
   ...{ getState: no, bind: no, unbind: no, listBinds: no, stat: no, checkHealth: no, inspectMapping: no },
+  ...{ formatDevice: no, releasePool: no },
   ...{ watchState: empty, makeFiles: refused, zeroFiles: refused },
 };
 

@@ -1,8 +1,10 @@
 // Who on this machine has a device mounted, in any mount namespace. The kernel lets one mount hold a device, and what
 // famfs says when it is not the one is misleading (famfs-kernel 3), so the driver looks first.
 import { realpathSync } from 'node:fs';
+import path from 'node:path';
 import { DriverError } from '../errors.ts';
 import { type MountTableEntry, readMountTable } from '../linux/mount-table.ts';
+import { processesWithOpen } from '../linux/open-files.ts';
 import { type MountHolder, processesHolding } from '../linux/processes.ts';
 
 /** A device's names: as configured and as famfs resolves it. */
@@ -68,5 +70,25 @@ export function refuseHeldDevice(devicePath: string): void {
   throw new DriverError(
     'pool-held-elsewhere',
     `Device ${devicePath} is mounted already, by ${describeHolders(holders)}; only one mount on a machine can hold it. Unmount it there.`,
+  );
+}
+
+/**
+ * A virtual machine, or whatever else works on a device by itself, holds no mount. In famfs mode the kernel maps the device
+ * for nobody (famfs-kernel 1), so whoever uses it has it open.
+ * @throws DriverError `device-in-use` naming the processes
+ */
+export async function refuseOpenDevice(device: {
+  readonly name: string;
+  readonly path: string;
+}): Promise<void> {
+  const sources = deviceSources(device.path);
+  // Another mount namespace may show it elsewhere; its name is the kernel's everywhere.
+  const open = await processesWithOpen((file) => sources.has(file) || path.basename(file) === device.name);
+  if (open.length === 0) return;
+  const who = open.slice(0, 3).map(({ comm, pid }) => `${comm} (pid ${pid})`);
+  throw new DriverError(
+    'device-in-use',
+    `Device ${device.name} is open in ${who.join(', ')}. Nothing is formatted under a process that uses the memory; end it if the device is really meant.`,
   );
 }

@@ -5,7 +5,7 @@ import type { Logger } from '../observe/logger.ts';
 import type { CommandQueue } from './command-queue.ts';
 import { isPoolFailure } from './pool-failure.ts';
 import type { PoolMounts } from './pool-mounts.ts';
-import type { Problem } from './pool-state.ts';
+import type { LogFigures, Problem } from './pool-state.ts';
 import type { LogSummary } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 
@@ -46,19 +46,23 @@ export class LogFollower {
     this.#parts = parts;
   }
 
-  /** What was last read; undefined before the first time. */
-  get summary(): LogSummary | undefined {
-    return this.#summary;
+  /** What was last read; zeros before the first time. */
+  get figures(): LogFigures {
+    const summary = this.#summary;
+    return {
+      sizeBytes: summary?.sizeBytes ?? 0n,
+      freeBytes: summary?.freeBytes ?? 0n,
+      longestFreeRunBytes: summary?.longestFreeRunBytes ?? 0n,
+      allocationUnitBytes: summary?.allocationUnitBytes ?? 0n,
+      logEntriesTotal: summary?.entriesTotal ?? 0,
+      logEntriesUsed: summary?.entriesUsed ?? 0,
+      logEntriesReplayed: this.#replayed,
+    };
   }
 
   /** Why the log cannot be followed now. */
   get problem(): Problem | undefined {
     return this.#problem;
-  }
-
-  /** How many entries famfs has replayed here. */
-  get replayed(): number {
-    return this.#replayed;
   }
 
   /** The mount is new: nothing is replayed in it. */

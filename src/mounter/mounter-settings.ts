@@ -19,6 +19,8 @@ export interface MounterSettings {
   /** UUIDs to serve; every pool that is found when undefined. */
   readonly pools: readonly string[] | undefined;
   readonly allowWrites: 'never' | 'safe' | 'unsafe';
+  /** Which devices may be formatted when somebody asks for it: none, those that carry nothing, or also those named. */
+  readonly allowFormat: 'never' | 'once' | 'reset';
   /** Devices in devdax mode may be switched to famfs mode. */
   readonly allowDriverSwitch: boolean;
   readonly scanIntervalMs: number;

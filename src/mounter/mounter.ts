@@ -9,6 +9,7 @@ import type { Logger } from '../observe/logger.ts';
 import type { BindRecords } from './bind-record.ts';
 import type { BindRegistry, KnownBind } from './bind-registry.ts';
 import type { ChangeSignal } from './change-signal.ts';
+import type { DeviceFormatting, FormatOrder } from './device-formatting.ts';
 import { type FilesOrder, type FilesProgress, makeFiles } from './file-making.ts';
 import { type ZeroOrder, type ZeroProgress, zeroFiles } from './file-zeroing.ts';
 import { KeyedLock } from './keyed-lock.ts';
@@ -45,6 +46,7 @@ export interface MounterParts {
   readonly records: BindRecords;
   readonly changes: ChangeSignal;
   readonly commands: FamfsCommands;
+  readonly formatting: DeviceFormatting;
   /** A worker for a pool's bytes, beside the one that answers calls; who starts it closes it. */
   readonly startBulkWorker: (poolUuid: string) => PoolWorker;
   readonly log: Logger;
@@ -93,6 +95,7 @@ export class Mounter {
       famfsLocation: facts.famfsLocation,
       kernelRelease: facts.kernelRelease,
       allowWrites: settings.allowWrites,
+      allowFormat: settings.allowFormat,
       problems: facts.problems,
       devices: finder.devices(),
       pools: finder.pools().map((pool) => pool.state()),
@@ -221,10 +224,35 @@ export class Mounter {
     }
   }
 
-  #pool(uuid: string): Pool {
-    const { finder, facts } = this.#parts;
-    const [problem] = facts.problems;
+  /** Formats a device, whose pool is then found like any other. @throws DriverError as `DeviceFormatting.format` */
+  async formatDevice(order: FormatOrder, signal: AbortSignal): Promise<string> {
+    this.#requireAble();
+    const { formatting, finder } = this.#parts;
+    try {
+      return await formatting.format(order, signal);
+    } finally {
+      finder.lookAgain(order.device);
+    }
+  }
+
+  /** Takes a pool's mount down and keeps it down. @throws DriverError `pool-not-found` and as `Pool.release` */
+  releasePool(poolUuid: string, signal: AbortSignal): Promise<void> {
+    return this.#busy.run([`hold ${poolUuid}`], () => this.#pool(poolUuid).release(signal));
+  }
+
+  /** Lifts the hold on a pool, which is mounted again; success also for one that is not held, or not known. */
+  resumePool(poolUuid: string): Promise<void> {
+    return this.#busy.run([`hold ${poolUuid}`], async () => this.#parts.finder.pool(poolUuid)?.resume());
+  }
+
+  #requireAble(): void {
+    const [problem] = this.#parts.facts.problems;
     if (problem !== undefined) throw new DriverError(problem.reason, problem.message);
+  }
+
+  #pool(uuid: string): Pool {
+    this.#requireAble();
+    const { finder } = this.#parts;
     const pool = finder.pool(uuid);
     if (pool !== undefined) return pool;
     if (!finder.hasScanned)
@@ -238,7 +266,13 @@ export class Mounter {
   async #allowWriting(pool: Pool, signal: AbortSignal): Promise<void> {
     const { allowWrites } = this.#parts.settings;
     if (allowWrites === 'unsafe') return;
-    if (allowWrites === 'safe') return pool.requireSafeWrites(signal);
+    if (allowWrites === 'safe') {
+      if ((await pool.operationPolicy(signal)) === 'protected') return;
+      throw new DriverError(
+        'writes-refused',
+        `Pool ${pool.uuid} is not published writable on this node: with --allow-writes=safe that needs standalone mode with the operation policy of 2026, because elsewhere a pod's truncate takes the pool down for the whole node. Publish it read-only, or set --allow-writes=unsafe if all pods here are trusted.`,
+      );
+    }
     throw new DriverError(
       'writes-refused',
       `This node publishes nothing writable (--allow-writes=never). Publish the volume read-only, or set --allow-writes to safe or unsafe on the mounter.`,

@@ -28,6 +28,24 @@ export function isLogUnread(error: unknown): boolean {
   return error instanceof DriverError && error.details[logUnreadMark] === true;
 }
 
+/** A log that is refused is handed back: what it held before still serves, only new paths do not. */
+export async function orRefusal(work: Promise<void>): Promise<DriverError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof DriverError && error.reason === 'log-refused') return error;
+    throw error;
+  }
+}
+
+export function notMaster(poolUuid: string): DriverError {
+  return new DriverError(
+    'not-master',
+    `This node is a client of pool ${poolUuid}; files are created on the node that formatted it.`,
+  );
+}
+
 /** Whether a replay may help: the log may have moved since it was read, or was not read by this worker. */
 export function isMendedByReplay(error: unknown): boolean {
   if (!(error instanceof DriverError)) return false;

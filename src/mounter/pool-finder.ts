@@ -6,17 +6,17 @@ import { DriverError } from '../errors.ts';
 import type { DaxDevice } from '../linux/dax-devices.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ChangeSignal } from './change-signal.ts';
+import { unsuitability } from './device-suitability.ts';
 import type { MounterSettings } from './mounter-settings.ts';
 import type { Pool } from './pool.ts';
 import type { PoolDevice } from './pool-device.ts';
 import type { PoolMounts } from './pool-mounts.ts';
 import type { DeviceState, Problem } from './pool-state.ts';
 
-/** famfs takes no smaller device (famfs reference 1.1). */
-const minimumDeviceBytes = 4n * 1024n ** 3n;
-
 const firstRetryMs = 2_000;
 const longestRetryMs = 60_000;
+/** The memory of a pool that is held is about to change. */
+const longestHeldRetryMs = 10_000;
 
 interface SeenDevice {
   readonly device: DaxDevice;
@@ -89,6 +89,11 @@ export class PoolFinder {
     this.#parts.changes.raise();
   }
 
+  /** What a device carries may have changed: it is looked at with the next scan. */
+  lookAgain(deviceName: string): void {
+    this.#devices.get(deviceName)?.retry.reset();
+  }
+
   close(): void {
     for (const pool of this.#pools.values()) pool.close();
   }
@@ -98,7 +103,8 @@ export class PoolFinder {
     const pool = this.#poolOn(device.name);
     if (pool !== undefined) {
       pool.seenOn(this.#poolDevice(device));
-      this.#retryBringUp(pool);
+      if (pool.isHeld) await this.#lookForSuccessor(pool, seen);
+      else this.#retryBringUp(pool);
       return;
     }
     const unsuitable = unsuitability(device, this.#parts.settings.allowDriverSwitch);
@@ -107,6 +113,19 @@ export class PoolFinder {
       return;
     }
     if (seen.retry.isDue()) await this.#identify(seen);
+  }
+
+  /** A pool is mostly released to be formatted anew, perhaps by another host. */
+  async #lookForSuccessor(pool: Pool, seen: SeenDevice): Promise<void> {
+    if (!seen.retry.isDue()) return;
+    seen.retry.failed(longestHeldRetryMs);
+    const uuid = await this.#parts.mounts
+      .identify(this.#poolDevice(seen.device), seen.device.driver)
+      // Just being formatted, or worth nothing; the pool that is held is still the last thing known.
+      .catch(() => pool.uuid);
+    if (uuid === pool.uuid || !pool.isHeld) return;
+    pool.replacedBy(uuid);
+    seen.retry.reset();
   }
 
   async #identify(seen: SeenDevice): Promise<void> {
@@ -226,21 +245,6 @@ function isSimulated(sysfsDevice: string): boolean {
   }
 }
 
-/** Why famfs cannot use a device as it is. */
-function unsuitability(device: DaxDevice, allowDriverSwitch: boolean): Problem | undefined {
-  const refuse = (message: string): Problem => ({ reason: 'device-unsuitable', message });
-  if (device.driver === 'kmem')
-    return refuse(`${device.name} serves as ordinary memory of this node (kmem); famfs cannot use it.`);
-  if (device.sizeBytes < minimumDeviceBytes)
-    return refuse(`${device.name} has ${device.sizeBytes} bytes; famfs needs at least 4 GiB.`);
-  if (device.driver === undefined && !allowDriverSwitch) {
-    return refuse(
-      `${device.name} has no driver bound. Bind fsdev_dax, or allow the mounter to do it with --allow-driver-switch.`,
-    );
-  }
-  return undefined;
-}
-
 /** When to try again what failed: doubling pauses up to a minute. */
 class Retry {
   #dueAtMs = 0;
@@ -250,9 +254,9 @@ class Retry {
     return performance.now() >= this.#dueAtMs;
   }
 
-  failed(): void {
+  failed(longestMs = longestRetryMs): void {
     this.#dueAtMs = performance.now() + this.#pauseMs;
-    this.#pauseMs = Math.min(this.#pauseMs * 2, longestRetryMs);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, longestMs);
   }
 
   reset(): void {

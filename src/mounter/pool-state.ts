@@ -11,6 +11,22 @@ export interface Problem {
   readonly message: string;
 }
 
+export function isSameProblem(left: Problem | undefined, right: Problem | undefined): boolean {
+  return left?.reason === right?.reason && left?.message === right?.message;
+}
+
+/** What the log of a pool says, as far as it was read and replayed. */
+export type LogFigures = Pick<
+  PoolState,
+  | 'sizeBytes'
+  | 'freeBytes'
+  | 'longestFreeRunBytes'
+  | 'allocationUnitBytes'
+  | 'logEntriesTotal'
+  | 'logEntriesUsed'
+  | 'logEntriesReplayed'
+>;
+
 export interface DeviceState {
   readonly name: string;
   readonly path: string;
@@ -39,6 +55,8 @@ export interface PoolState {
   readonly simulated: boolean;
   readonly healthyAtMs: number;
   readonly allocationUnitBytes: bigint;
+  /** Released on request, and kept down. */
+  readonly held: boolean;
 }
 
 export interface NodeState {
@@ -50,6 +68,7 @@ export interface NodeState {
   readonly famfsLocation: string;
   readonly kernelRelease: string;
   readonly allowWrites: string;
+  readonly allowFormat: string;
   readonly problems: readonly Problem[];
   readonly devices: readonly DeviceState[];
   readonly pools: readonly PoolState[];

@@ -5,15 +5,22 @@ import type { Logger } from '../observe/logger.ts';
 import type { BindRegistry } from './bind-registry.ts';
 import { abortable, type CommandQueue } from './command-queue.ts';
 import { type HeldLog, LogFollower } from './log-follower.ts';
+import { PoolAlarm } from './pool-alarm.ts';
 import type { PoolDevice } from './pool-device.ts';
-import { endsWithMount, isLogUnread, isMendedByReplay, isPoolFailure } from './pool-failure.ts';
+import {
+  endsWithMount,
+  isLogUnread,
+  isMendedByReplay,
+  isPoolFailure,
+  notMaster,
+  orRefusal,
+} from './pool-failure.ts';
+import type { PoolHold } from './pool-hold.ts';
 import type { MountedBy, PoolMounts } from './pool-mounts.ts';
-import type { Mode, PoolPhase, PoolState, Problem, Role } from './pool-state.ts';
+import { PoolRelease } from './pool-release.ts';
+import { isSameProblem, type PoolPhase, type PoolState, type Problem, type Role } from './pool-state.ts';
 import type { BindOrder, LoggedPath, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
-
-/** A replay that takes longer than this may be one that hangs. */
-const askAfterMs = 20;
 
 /** What a pool works with. */
 export interface PoolParts {
@@ -21,6 +28,7 @@ export interface PoolParts {
   readonly worker: PoolWorker;
   readonly queue: CommandQueue;
   readonly registry: BindRegistry;
+  readonly hold: PoolHold;
   readonly log: Logger;
   readonly replayIntervalMs: number;
   /** Called after every change of the state. */
@@ -41,8 +49,8 @@ export class Pool {
   #healthyAtMs = 0;
   #bringUp: Promise<void> | undefined;
   #ticking: Promise<void> | undefined;
-  /** Of those who wait for something that a pool which fails may never do. */
-  readonly #failureListeners = new Set<(error: DriverError) => void>();
+  readonly #alarm: PoolAlarm;
+  readonly #release: PoolRelease;
 
   constructor(uuid: string, device: PoolDevice, parts: PoolParts) {
     this.uuid = uuid;
@@ -55,6 +63,14 @@ export class Pool {
       probe: () => this.#probe(),
       onPoolFailure: (error) => this.#fail(error),
     });
+    this.#alarm = new PoolAlarm(() => {
+      this.tick().catch((error: unknown) => log.error('watch failed', { pool: uuid, error }));
+    });
+    this.#release = new PoolRelease({
+      ...{ uuid, mounts, log, hold: parts.hold, registry: parts.registry, follower: this.#follower },
+      place: () => this.#mount?.place,
+      onDown: () => this.#forgetMount(),
+    });
   }
 
   get phase(): PoolPhase {
@@ -66,17 +82,18 @@ export class Pool {
   }
 
   get problem(): Problem | undefined {
-    return this.#problem ?? this.#follower.problem;
+    return this.#failure ?? this.#follower.problem;
   }
 
-  get mode(): Mode | undefined {
-    return this.#mount?.mode;
+  /** Released, and not to be mounted before `resume`. */
+  get isHeld(): boolean {
+    return this.#parts.hold.isHeld;
   }
 
   /** What a watcher sees. */
   state(): PoolState {
-    const { summary, replayed } = this.#follower;
     return {
+      ...this.#follower.figures,
       uuid: this.uuid,
       device: this.#device.name,
       phase: this.#phase,
@@ -84,21 +101,16 @@ export class Pool {
       role: this.#role(),
       mode: this.#mount?.mode,
       mountPath: this.mountPath,
-      sizeBytes: summary?.sizeBytes ?? 0n,
-      freeBytes: summary?.freeBytes ?? 0n,
-      longestFreeRunBytes: summary?.longestFreeRunBytes ?? 0n,
-      logEntriesTotal: summary?.entriesTotal ?? 0,
-      logEntriesUsed: summary?.entriesUsed ?? 0,
-      logEntriesReplayed: replayed,
       binds: this.#parts.registry.countOfPool(this.uuid),
       simulated: this.#device.simulated,
       healthyAtMs: this.#healthyAtMs,
-      allocationUnitBytes: summary?.allocationUnitBytes ?? 0n,
+      held: this.isHeld,
     };
   }
 
   /** Finds the pool's mount, or makes it. Many callers, one piece of work; nobody's cancel stops it. */
   bringUp(): Promise<void> {
+    if (this.#parts.hold.isClosing) return Promise.resolve();
     this.#bringUp ??= this.#doBringUp().finally(() => {
       this.#bringUp = undefined;
     });
@@ -111,10 +123,12 @@ export class Pool {
    * @throws DriverError — the pool's problem, or what the worker says of path and target
    */
   async bind(order: BindOrder, signal: AbortSignal): Promise<{ alreadyBound: boolean; mountId: bigint }> {
-    await this.#ready(signal);
-    // The master makes the files; they are in its mount before they are in the log.
-    if (this.#role() === 'client') await this.#whileWell(orRefusal(this.#follower.look()), signal);
-    return this.#withReplay(signal, () => this.#parts.worker.request('bind', order));
+    return this.#parts.hold.whileBinding(order.volumeId, async () => {
+      await this.#ready(signal);
+      // The master makes the files; they are in its mount before they are in the log.
+      if (this.#role() === 'client') await this.#alarm.whileWell(orRefusal(this.#follower.look()), signal);
+      return this.#withReplay(signal, () => this.#parts.worker.request('bind', order));
+    });
   }
 
   /** What a path holds, out of the log. */
@@ -149,13 +163,14 @@ export class Pool {
    */
   async asMaster<T>(work: (log: HeldLog) => Promise<T>, signal: AbortSignal): Promise<T> {
     await this.#ready(signal);
-    if (this.#role() !== 'master') {
-      throw new DriverError(
-        'not-master',
-        `This node is a client of pool ${this.uuid}; files are created on the node that formatted it.`,
-      );
-    }
-    return this.#observed(() => this.#follower.hold(work, signal));
+    if (this.#role() !== 'master') throw notMaster(this.uuid);
+    return this.#observed(() =>
+      this.#follower.hold((log) => {
+        // It may have been released while others had their turn.
+        this.#requireServing();
+        return work(log);
+      }, signal),
+    );
   }
 
   /** What the log, as it was last read, holds under some paths. */
@@ -163,15 +178,10 @@ export class Pool {
     return this.#observed(() => this.#parts.worker.request('look', { paths }));
   }
 
-  /** @throws DriverError `writes-refused` unless a writer here cannot stop the pool for everybody */
-  async requireSafeWrites(signal: AbortSignal): Promise<void> {
+  /** Whether a writer here can stop the pool for everybody. */
+  async operationPolicy(signal: AbortSignal): Promise<'protected' | 'open'> {
     await this.#ready(signal);
-    if ((await this.#observed(() => this.#parts.worker.request('operationPolicy', {}))) === 'protected')
-      return;
-    throw new DriverError(
-      'writes-refused',
-      `Pool ${this.uuid} is not published writable on this node: with --allow-writes=safe that needs standalone mode with the operation policy of 2026, because elsewhere a pod's truncate takes the pool down for the whole node. Publish it read-only, or set --allow-writes=unsafe if all pods here are trusted.`,
-    );
+    return this.#observed(() => this.#parts.worker.request('operationPolicy', {}));
   }
 
   /** Called at every health interval: is the mount alive, is it the same file system, did the log move? */
@@ -183,7 +193,7 @@ export class Pool {
   }
 
   async #doTick(): Promise<void> {
-    if (this.#bringUp !== undefined) return;
+    if (this.#bringUp !== undefined || this.#parts.hold.isClosing) return;
     if (this.#phase === 'found' || this.#phase === 'lost') return;
     try {
       await this.#probe();
@@ -196,6 +206,28 @@ export class Pool {
     if (this.#phase === 'unhealthy') this.#recovered();
     // Not waited for: a replay that hangs must not keep anybody from seeing that the mount does.
     void this.#follower.replayIfMoved();
+  }
+
+  /** Takes this node's mount of the pool down and keeps it down until `resume`. @throws DriverError as `PoolRelease.release` */
+  release(signal: AbortSignal): Promise<void> {
+    return this.#release.release(Promise.all([this.#bringUp, this.#ticking]), signal);
+  }
+
+  /** Lifts the hold, if there is one, and mounts the pool again. */
+  resume(): void {
+    if (!this.isHeld) return;
+    this.#parts.hold.lift();
+    this.#parts.onChange();
+    if (this.#phase !== 'lost') void this.bringUp();
+  }
+
+  /** Its device carries another file system now; this one is no more. */
+  replacedBy(uuid: string): void {
+    this.#parts.hold.lift();
+    this.#set('lost', {
+      reason: 'pool-reformatted',
+      message: `Device ${this.#device.name} carries pool ${uuid} now, not ${this.uuid}.`,
+    });
   }
 
   /** The device of the pool is not on this node any more. */
@@ -224,7 +256,7 @@ export class Pool {
     } catch (error) {
       if (!isMendedByReplay(error)) throw error;
     }
-    const refusal = await this.#whileWell(orRefusal(this.#follower.replay()), signal);
+    const refusal = await this.#alarm.whileWell(orRefusal(this.#follower.replay()), signal);
     try {
       return await this.#observed(work);
     } catch (error) {
@@ -232,36 +264,24 @@ export class Pool {
     }
   }
 
-  /**
-   * Waits for work that a command which hangs may hold up: no longer than the pool is well, which it is asked when the work
-   * takes its time.
-   * @throws DriverError the pool's problem, as soon as it is known, and what the work throws
-   */
-  async #whileWell<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-    const { promise: failed, reject } = Promise.withResolvers<never>();
-    this.#failureListeners.add(reject);
-    const asking = setTimeout(() => this.#tickNow(), askAfterMs);
-    try {
-      return await abortable(Promise.race([work, failed]), signal);
-    } finally {
-      clearTimeout(asking);
-      this.#failureListeners.delete(reject);
-    }
-  }
-
-  #tickNow(): void {
-    this.tick().catch((error: unknown) => this.#parts.log.error('watch failed', { pool: this.uuid, error }));
-  }
-
   async #probe(): Promise<void> {
     const { systemUuid } = await this.#parts.worker.request('probe', {});
     this.#systemUuid = systemUuid;
   }
 
+  /** What keeps the whole pool from serving, and not only what is new in its log. */
+  get #failure(): Problem | undefined {
+    return this.#problem ?? this.#parts.hold.problem;
+  }
+
   async #ready(signal: AbortSignal): Promise<void> {
     if (this.#bringUp !== undefined) await abortable(this.#bringUp, signal);
-    if (this.#phase === 'ready') return;
-    const problem = this.#problem;
+    this.#requireServing();
+  }
+
+  #requireServing(): void {
+    if (this.#phase === 'ready' && !this.#parts.hold.isClosing) return;
+    const problem = this.#failure;
     if (problem !== undefined) throw new DriverError(problem.reason, problem.message);
     throw this.#notMounted();
   }
@@ -281,6 +301,8 @@ export class Pool {
   }
 
   async #doBringUp(): Promise<void> {
+    await this.#release.finish();
+    if (this.isHeld) return;
     this.#set('mounting', undefined);
     try {
       this.#mount = await this.#parts.mounts.adoptOrMount(this.uuid, this.#device, this.#parts.worker);
@@ -311,11 +333,11 @@ export class Pool {
 
   #fail(error: unknown): void {
     // Of a call that was under way when the pool was given up; the device may serve another one by now.
-    if (this.#phase === 'lost') return;
+    if (this.#phase === 'lost' || this.isHeld) return;
     const { reason, message } = DriverError.from(error);
-    const isNews = this.#problem?.reason !== reason || this.#problem.message !== message;
+    const isNews = !isSameProblem(this.#problem, { reason, message });
     this.#set(this.#phaseAfter(reason), { reason, message });
-    for (const tell of this.#failureListeners) tell(new DriverError(reason, message));
+    this.#alarm.ring(new DriverError(reason, message));
     if (isNews)
       this.#parts.log.warn('pool not usable', {
         pool: this.uuid,
@@ -343,18 +365,24 @@ export class Pool {
     const users = this.#parts.registry.ofPool(this.uuid);
     if (users.length > 0) return;
     try {
-      await this.#parts.mounts.takeDown(this.uuid, mount);
+      await this.#parts.mounts.takeDown(this.uuid, mount.place);
     } catch (error) {
       const { reason, message } = DriverError.from(error);
       this.#parts.log.debug('pool cannot be recovered yet', { pool: this.uuid, reason, problem: message });
       return;
     }
-    const wasReformatted = this.#problem?.reason === 'pool-reformatted';
+    const problem = this.#problem;
+    this.#forgetMount();
+    if (problem?.reason === 'pool-reformatted') this.#set('lost', problem);
+    else await this.bringUp();
+  }
+
+  #forgetMount(): void {
     this.#mount = undefined;
     this.#follower.forget();
     this.#parts.worker.restart();
-    if (wasReformatted) this.#set('lost', this.#problem);
-    else await this.bringUp();
+    if (this.#phase !== 'lost') this.#set('found', undefined);
+    this.#parts.onChange();
   }
 
   #role(): Role | undefined {
@@ -363,23 +391,9 @@ export class Pool {
   }
 
   #set(phase: PoolPhase, problem: Problem | undefined): void {
-    const isNews =
-      this.#phase !== phase ||
-      this.#problem?.reason !== problem?.reason ||
-      this.#problem?.message !== problem?.message;
+    const isNews = this.#phase !== phase || !isSameProblem(this.#problem, problem);
     this.#phase = phase;
     this.#problem = problem;
     if (isNews) this.#parts.onChange();
-  }
-}
-
-/** A log that is refused is handed back: what it held before still serves, only new paths do not. */
-async function orRefusal(work: Promise<void>): Promise<DriverError | undefined> {
-  try {
-    await work;
-    return undefined;
-  } catch (error) {
-    if (error instanceof DriverError && error.reason === 'log-refused') return error;
-    throw error;
   }
 }

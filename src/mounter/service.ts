@@ -71,6 +71,12 @@ export function mounterHandlers(mounter: Mounter): Handlers<MounterService> {
     zeroFiles: async function* ({ poolUuid, ...order }, { signal }) {
       yield* mounter.zeroFiles(poolUuid, order, signal);
     },
+    formatDevice: async (order, { signal }) => ({ poolUuid: await mounter.formatDevice(order, signal) }),
+    releasePool: async ({ poolUuid, hold }, { signal }) => {
+      if (hold) await mounter.releasePool(poolUuid, signal);
+      else await mounter.resumePool(poolUuid);
+      return {};
+    },
   };
 }
 

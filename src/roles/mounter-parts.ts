@@ -5,19 +5,23 @@ import type { MounterConfig } from '../config.ts';
 import { DriverError } from '../errors.ts';
 import type { CommandLocation } from '../famfs/command-location.ts';
 import { FamfsCommands } from '../famfs/famfs-commands.ts';
-import { listDaxDevices } from '../linux/dax-devices.ts';
+import { type DaxDevice, listDaxDevices } from '../linux/dax-devices.ts';
 import { atEffect } from '../linux/effect-point.ts';
 import { WorkerProcess } from '../linux/worker-process.ts';
 import { BindRecords } from '../mounter/bind-record.ts';
 import { BindRegistry } from '../mounter/bind-registry.ts';
 import { ChangeSignal } from '../mounter/change-signal.ts';
 import { CommandQueue } from '../mounter/command-queue.ts';
+import { DeviceFormatting } from '../mounter/device-formatting.ts';
+import { DeviceLooks } from '../mounter/device-looks.ts';
 import { chooseLauncher, type Launcher, writableHierarchies } from '../mounter/launcher.ts';
+import { MountRemoval } from '../mounter/mount-removal.ts';
 import { Mounter } from '../mounter/mounter.ts';
 import type { MounterSettings } from '../mounter/mounter-settings.ts';
 import { chooseMode, kernelFileSystems, readNodeFacts } from '../mounter/node-facts.ts';
 import { Pool } from '../mounter/pool.ts';
 import { PoolFinder } from '../mounter/pool-finder.ts';
+import { PoolHold } from '../mounter/pool-hold.ts';
 import { PoolMounts } from '../mounter/pool-mounts.ts';
 import type { Mode } from '../mounter/pool-state.ts';
 import { PoolWorker } from '../mounter/pool-worker.ts';
@@ -44,22 +48,15 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
   const changes = new ChangeSignal();
   const workerOf = poolWorkers(settings, registry);
   const commands = famfsCommands(config, mode, location, log);
+  const machineQueue = new CommandQueue(path.join(settings.lockDir, 'machine'));
+  const removal = new MountRemoval(location);
+  const looks = new DeviceLooks({ settings, location, commands, removal, startWorker: workerOf, log });
   const mounts = new PoolMounts({
-    settings,
-    mode,
-    location,
-    launcher,
-    commands,
-    machineQueue: new CommandQueue(path.join(settings.lockDir, 'machine')),
-    startWorker: workerOf,
-    log,
+    ...{ settings, mode, launcher, commands, machineQueue, removal, looks, log },
   });
+  const listDevices = (): DaxDevice[] => listDaxDevices(settings.sysfsRoot, settings.devRoot);
   const finder = new PoolFinder({
-    settings,
-    mounts,
-    changes,
-    log,
-    listDevices: () => listDaxDevices(settings.sysfsRoot, settings.devRoot),
+    ...{ settings, mounts, changes, log, listDevices },
     makePool: (uuid, device) =>
       new Pool(uuid, device, {
         mounts,
@@ -67,9 +64,14 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
         log,
         worker: workerOf(uuid, mounts.pathOf(uuid)),
         queue: new CommandQueue(path.join(settings.lockDir, `pool-${uuid}`)),
+        hold: new PoolHold(uuid, path.join(settings.lockDir, `held-${uuid}`)),
         replayIntervalMs: settings.replayIntervalMs,
         onChange: () => changes.raise(),
       }),
+  });
+  const formatting = new DeviceFormatting({
+    ...{ settings, listDevices, looks, commands, machineQueue, log },
+    roleIn: (systemUuid) => mounts.roleIn(systemUuid),
   });
   const facts = readNodeFacts({
     mode,
@@ -79,7 +81,7 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
     systemUuidPath: settings.systemUuidPath,
   });
   return new Mounter({
-    ...{ settings, facts, finder, registry, records, changes, commands, log },
+    ...{ settings, facts, finder, registry, records, changes, commands, formatting, log },
     startBulkWorker: (uuid) => workerOf(uuid, mounts.pathOf(uuid)),
   });
 }

@@ -1,0 +1,94 @@
+// Whether a pool is kept from being mounted on this node, and whether it may be just now. The note lies on the host, so that
+// a mounter that is killed in between is followed by one that keeps to it; a reboot ends it, as it ends all mounts.
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { DriverError } from '../errors.ts';
+import { atEffect } from '../linux/effect-point.ts';
+import type { KnownBind } from './bind-registry.ts';
+import type { Problem } from './pool-state.ts';
+
+export class PoolHold {
+  readonly #poolUuid: string;
+  readonly #note: string;
+  /** Volumes whose bind is being made. */
+  readonly #beginning = new Set<string>();
+  #isHeld: boolean;
+  #isClosing = false;
+
+  /** @param note a file on the host that is there while the pool is held */
+  constructor(poolUuid: string, note: string) {
+    this.#poolUuid = poolUuid;
+    this.#note = note;
+    this.#isHeld = existsSync(note);
+  }
+
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** It is being found out whether the pool can be released; nothing new begins meanwhile. */
+  get isClosing(): boolean {
+    return this.#isClosing;
+  }
+
+  /** What whoever wants something of the pool is told; undefined while nothing is in the way. */
+  get problem(): Problem | undefined {
+    if (!this.#isHeld && !this.#isClosing) return undefined;
+    return {
+      reason: 'pool-released',
+      message: `Pool ${this.#poolUuid} was released on this node, mostly to be formatted anew; it is mounted again when the hold is lifted.`,
+    };
+  }
+
+  /** Makes a bind that nobody yet knows of; the pool is not released meanwhile. */
+  async whileBinding<T>(volumeId: string, bind: () => Promise<T>): Promise<T> {
+    this.#beginning.add(volumeId);
+    try {
+      return await bind();
+    } finally {
+      this.#beginning.delete(volumeId);
+    }
+  }
+
+  async whileClosing(release: () => Promise<void>): Promise<void> {
+    this.#isClosing = true;
+    try {
+      await release();
+    } finally {
+      this.#isClosing = false;
+    }
+  }
+
+  /**
+   * Holds the pool and has its mount taken down. When that fails, nothing is held.
+   * @throws DriverError `pool-in-use` naming volumes, and what taking down throws
+   */
+  async take(binds: readonly KnownBind[], takeDown: () => Promise<void>): Promise<void> {
+    try {
+      this.#requireUnused(binds);
+      atEffect('note hold', () => writeFileSync(this.#note, '', { mode: 0o600 }));
+      this.#isHeld = true;
+      await takeDown();
+    } catch (error) {
+      this.lift();
+      throw error;
+    }
+  }
+
+  lift(): void {
+    atEffect('remove hold', () => rmSync(this.#note, { force: true }));
+    this.#isHeld = false;
+  }
+
+  #requireUnused(binds: readonly KnownBind[]): void {
+    const users = [
+      ...binds.map(({ volumeId, target }) => `volume ${volumeId} at ${target}`),
+      ...[...this.#beginning].map((volumeId) => `volume ${volumeId}, which is just being published`),
+    ];
+    if (users.length === 0) return;
+    const more = users.length > 3 ? ` and ${users.length - 3} more` : '';
+    throw new DriverError(
+      'pool-in-use',
+      `Pool ${this.#poolUuid} is in use on this node by ${users.slice(0, 3).join('; ')}${more}. It is not released before that ends.`,
+    );
+  }
+}

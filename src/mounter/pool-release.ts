@@ -1,0 +1,61 @@
+// Takes the mount of a pool down on request and keeps it down, also over the death of the mounter in the middle of that.
+// What is to be done before and after is the pool's to say.
+import type { Logger } from '../observe/logger.ts';
+import type { BindRegistry } from './bind-registry.ts';
+import { abortable } from './command-queue.ts';
+import type { LogFollower } from './log-follower.ts';
+import type { PoolHold } from './pool-hold.ts';
+import type { PoolMounts } from './pool-mounts.ts';
+import type { MountPlace } from './pool-verbs.ts';
+
+export interface PoolReleaseParts {
+  readonly uuid: string;
+  readonly hold: PoolHold;
+  readonly registry: BindRegistry;
+  readonly mounts: PoolMounts;
+  /** By its turns nothing runs famfs commands on the pool meanwhile. */
+  readonly follower: LogFollower;
+  /** The mount that the pool uses, if it has one. */
+  readonly place: () => MountPlace | undefined;
+  readonly onDown: () => void;
+  readonly log: Logger;
+}
+
+export class PoolRelease {
+  readonly #parts: PoolReleaseParts;
+
+  constructor(parts: PoolReleaseParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Where it is down already it stays so.
+   * @param atWork what the pool has begun and must come to its end first
+   * @throws DriverError `pool-in-use` naming volumes or processes, `pool-busy`; nothing is held then
+   */
+  release(atWork: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const { hold, follower } = this.#parts;
+    return hold.whileClosing(async () => {
+      await abortable(atWork, signal);
+      await follower.hold(() => this.#takeDown(), signal);
+    });
+  }
+
+  /** Ends what a mounter that was killed has begun: after that the pool is down, or no longer held. */
+  async finish(): Promise<void> {
+    const { uuid, hold, follower, log } = this.#parts;
+    if (!hold.isHeld) return;
+    await follower
+      .hold(() => this.#takeDown())
+      .catch((error: unknown) => log.warn('pool cannot be released', { pool: uuid, error }));
+  }
+
+  async #takeDown(): Promise<void> {
+    const { uuid, hold, mounts, registry, place, onDown } = this.#parts;
+    await hold.take(registry.ofPool(uuid), async () => {
+      const mounted = place() ?? mounts.placeOf(uuid);
+      if (mounted !== undefined) await mounts.takeDown(uuid, mounted);
+    });
+    onDown();
+  }
+}
