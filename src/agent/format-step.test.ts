@@ -92,6 +92,8 @@ describe('the next step of a format', () => {
     assert.equal(stepOf([], node([device({ name: 'dax1.0' })])), 'record Refused device-not-found');
     const kmem = { reason: 'device-unsuitable', message: 'kmem' };
     assert.equal(stepOf([], node([device({ problem: kmem })])), 'record Refused device-unsuitable');
+    const unwilling = { ...node([device()]), allowFormat: 'never' };
+    assert.equal(stepOf([], unwilling), 'record Refused format-refused');
   });
 
   it('does not repeat a refusal, and goes on when what was missing is there', () => {

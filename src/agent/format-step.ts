@@ -61,7 +61,7 @@ function resumed(
   return { kind: 'record', format: { ...rest, phase: 'Formatted', fileSystemUUID: uuid } };
 }
 
-function refusalOf(device: string, { devices }: NodeState): ReportedProblem | undefined {
+function refusalOf(device: string, { devices, allowFormat }: NodeState): ReportedProblem | undefined {
   const found = devices.find(({ name }) => name === device);
   if (found === undefined) {
     const names = devices.map(({ name }) => name).join(', ') || 'none';
@@ -71,7 +71,12 @@ function refusalOf(device: string, { devices }: NodeState): ReportedProblem | un
     };
   }
   if (found.poolUuid !== '') return carries({ device }, found.poolUuid);
-  return found.problem?.reason === 'device-unsuitable' ? found.problem : undefined;
+  if (found.problem?.reason === 'device-unsuitable') return found.problem;
+  if (allowFormat !== 'never') return undefined;
+  return {
+    reason: 'format-refused',
+    message: `This node formats nothing (--allow-format=never), so ${device} is not formatted. Set --allow-format to once on the mounter for as long as it takes.`,
+  };
 }
 
 function carries({ device }: { readonly device: string }, uuid: string): ReportedProblem {

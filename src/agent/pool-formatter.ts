@@ -40,6 +40,15 @@ const doubtful: ReadonlySet<Reason> = new Set([
   'internal',
 ]);
 
+/** With an earlier command in doubt, what stands in the way of the next may be its work: the mounter's next look tells. */
+const perhapsOurs: ReadonlySet<Reason> = new Set([
+  'device-not-empty',
+  'device-in-use',
+  'pool-in-use',
+  'pool-held-elsewhere',
+  'pool-busy',
+]);
+
 export class PoolFormatter {
   readonly #parts: PoolFormatterParts;
   readonly #stop = new AbortController();
@@ -138,8 +147,7 @@ export class PoolFormatter {
       const { reason, message } = DriverError.from(error);
       this.#later(poolUID);
       log.warn('a pool was not formatted', { pool: name, device, reason, problem: message });
-      // With an earlier command in doubt, what the device carries may be its work: the mounter's next look tells.
-      const isOpen = doubtful.has(reason) || (reason === 'device-not-empty' && !isFirst);
+      const isOpen = doubtful.has(reason) || (!isFirst && perhapsOurs.has(reason));
       const refused: ReportedFormat = { ...rest, phase: 'Refused', problem: { reason, message } };
       if (isForGood(refused)) this.#retries.delete(poolUID);
       if (!isOpen) await this.#record(refused);
