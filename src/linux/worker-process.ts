@@ -189,7 +189,7 @@ export class WorkerProcess {
 
 /**
  * The worker's side: answers each message with what `handle` returns. Ends when the parent is gone. `handle` must not
- * throw; what it returns must survive structured cloning. What may block must block this thread (synchronous calls), or
+ * throw; what it returns must be plain data (MessageChannelEnd). What may block must block this thread (synchronous calls), or
  * the signs of life would go on while nothing moves.
  */
 export function serveParent(handle: (body: unknown) => Promise<unknown> | unknown): void {
