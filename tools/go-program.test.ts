@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -40,6 +40,17 @@ describe('a Go program', { skip }, () => {
     assert.equal(execFileSync(second, { encoding: 'utf8' }), 'good day');
     assert.ok(!existsSync(first));
     assert.deepEqual(readdirSync(cache), [path.basename(second)]);
+  });
+
+  test('is built with the flags that it names, and anew for others', () => {
+    const source = 'package main\n\nvar name = "nobody"\n\nfunc main() { print(name) }\n';
+    writeFileSync(path.join(module, 'main.go'), source);
+    const named = (name: string): string => {
+      const built = buildGoProgram({ module, flags: [`-ldflags=-X main.name=${name}`] }, cache);
+      return spawnSync(built, { encoding: 'utf8' }).stderr;
+    };
+    assert.equal(named('alice'), 'alice');
+    assert.equal(named('bob'), 'bob');
   });
 
   test('that does not compile is refused with what the compiler says', () => {

@@ -13,6 +13,8 @@ export interface GoProgram {
   readonly package?: string;
   /** Instead: a program of a module that this one requires as a tool, by its full name. */
   readonly tool?: string;
+  /** Further flags of `go build`, such as `-ldflags=-s`. */
+  readonly flags?: readonly string[];
 }
 
 /** Version of the installed Go such as "go1.26.8", or undefined where there is none. */
@@ -32,12 +34,13 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   const folder = path.resolve(projectRoot, program.module);
   const name = path.join(path.relative(projectRoot, folder), program.package ?? '').replaceAll(/[/.]+/g, '-');
   const source = program.tool ?? `./${program.package ?? ''}`;
-  const key = digestOf(folder, `${version} ${process.arch}`);
+  const flags = program.flags ?? [];
+  const key = digestOf(folder, [version, process.arch, ...flags].join(' '));
   const executable = path.join(cache, `${name}-${key}`);
   if (existsSync(executable)) return executable;
   mkdirSync(cache, { recursive: true });
   const unfinished = `${executable}.${process.pid}`;
-  const built = spawnSync('go', ['build', '-trimpath', '-mod=readonly', '-o', unfinished, source], {
+  const built = spawnSync('go', ['build', '-trimpath', '-mod=readonly', ...flags, '-o', unfinished, source], {
     cwd: folder,
     encoding: 'utf8',
     env: { ...process.env, CGO_ENABLED: '0' },

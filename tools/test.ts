@@ -10,11 +10,16 @@ const { values, positionals } = parseArgs({
   options: { name: { type: 'string' }, concurrency: { type: 'string', default: '2' } },
 });
 
+// Tests that need an API server are run by `npm run e2e`, which builds one; here only when a file is named.
+const needsApiServer = /\.api\.test\.ts$/;
+
 const places = positionals.length > 0 ? positionals : ['src', 'tools', 'test', 'demo', 'bench'];
 const files = places.flatMap((place) =>
   place.endsWith('.test.ts')
     ? [place]
-    : globSync('**/*.test.ts', { cwd: path.join(projectRoot, place) }).map((file) => path.join(place, file)),
+    : globSync('**/*.test.ts', { cwd: path.join(projectRoot, place) })
+        .filter((file) => !needsApiServer.test(file))
+        .map((file) => path.join(place, file)),
 );
 if (files.length === 0) {
   console.error(`no test file below ${places.join(', ')}`);

@@ -1,0 +1,398 @@
+// Who may do what to the driver's objects, asked of a real API server with the tokens that the driver's processes get there:
+// the roles of RBAC, and the admission policy that tells one node from another.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import type { ApiAnswer } from '../../test/api-requester.ts';
+import { ApiServer } from '../../test/api-server.ts';
+import {
+  agentToken,
+  controllerServiceAccount,
+  controllerToken,
+  driverNamespace,
+  nodeServiceAccount,
+  tokenOf,
+} from '../../test/driver-objects.ts';
+import { newSlotName } from '../volumes/volume-record.ts';
+import { apiVersion } from './api-object.ts';
+
+type Json = Record<string, unknown>;
+
+const root = '/apis/famfs.io/v1alpha1';
+const claim = 'authentication.kubernetes.io/node-name';
+const suffix = randomBytes(4).toString('hex');
+const [nodeA, nodeB] = [`access-a-${suffix}`, `access-b-${suffix}`];
+const uuid = '0ffe8bb4-b5a5-4f2a-9d0c-8d4ee5a1b2c3';
+
+let server: ApiServer;
+let uids: Readonly<Record<string, string>>;
+let agentOfA: string;
+let agentOfB: string;
+let controller: string;
+const made: string[] = [];
+
+before(async () => {
+  server = await ApiServer.start();
+  await server.installAccess();
+  agentOfA = await agentToken(server, nodeA);
+  agentOfB = await agentToken(server, nodeB);
+  controller = await controllerToken(server);
+  const uidOf = async (name: string): Promise<string> =>
+    (await server.request('GET', `/api/v1/nodes/${name}`)).body.metadata.uid;
+  uids = { [nodeA]: await uidOf(nodeA), [nodeB]: await uidOf(nodeB) };
+});
+after(async () => {
+  for (const route of made.reverse()) await server.request('DELETE', route);
+  for (const name of [nodeA, nodeB]) {
+    await server.request(
+      'DELETE',
+      `/api/v1/namespaces/${driverNamespace}/pods/famfs-csi-node-${name}?gracePeriodSeconds=0`,
+    );
+    await server.request('DELETE', `/api/v1/nodes/${name}`);
+  }
+  await server.stop();
+});
+
+function famfsNode(name: string, metadata: Json = {}): Json {
+  const owner = { apiVersion: 'v1', kind: 'Node', name, uid: uids[name] ?? 'none' };
+  return { apiVersion, kind: 'FamfsNode', metadata: { name, ownerReferences: [owner], ...metadata } };
+}
+
+function famfsVolume(nodeName: string): Json {
+  const name = `access-${randomBytes(6).toString('hex')}`;
+  const layout = { kind: 'file', fileCount: 1, fileSize: '64Mi', fileMode: '0644' };
+  const volume = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi' };
+  const spec = { poolName: 'models', poolUUID: uuid, nodeName, slot: newSlotName(), layout, volume };
+  return { apiVersion, kind: 'FamfsVolume', metadata: { name }, spec };
+}
+
+async function makeVolume(nodeName: string): Promise<string> {
+  const { status, body } = await server.request('POST', `${root}/famfsvolumes`, famfsVolume(nodeName), {
+    token: controller,
+  });
+  assert.equal(status, 201, JSON.stringify(body));
+  const route = `${root}/famfsvolumes/${body.metadata.name}`;
+  made.push(route);
+  return route;
+}
+
+function granted({ status, body }: ApiAnswer): void {
+  assert.ok(status === 200 || status === 201, JSON.stringify(body));
+}
+
+/** Forbidden by RBAC: no role of the token allows it. */
+function noRole({ status, body }: ApiAnswer): void {
+  assert.equal(status, 403, JSON.stringify(body));
+  assert.match(body.message, /cannot \w+ resource/);
+}
+
+/** Forbidden by the policy, in these words. */
+function denied({ status, body }: ApiAnswer, words: RegExp): void {
+  assert.equal(status, 403, JSON.stringify(body));
+  assert.match(body.message, /ValidatingAdmissionPolicy 'famfs-csi-node'/);
+  assert.match(body.message, words);
+}
+
+const notItsNode = /may write no other FamfsNode than its own/;
+const notItsVolume =
+  /is made by the node \S+; the token was issued for the node \S+, which may not write its status/;
+const noNode = /The token names no node, so it may write nothing/;
+const notAllowed = /it may not (CREATE|UPDATE|DELETE) famfs\w+(\/\w+)?\./;
+const notItsOwner = /is owned by its Node \S+ alone, and has no finalizers/;
+
+const report = {
+  ...{ systemUUID: uuid, driverVersion: '0.1.0', kernelRelease: '6.18.0', mode: 'fuse', launcher: 'systemd' },
+  ...{
+    famfsLocation: 'host',
+    allowWrites: 'safe',
+    devices: [],
+    pools: [],
+    publishedVolumeIDs: [],
+    formats: [],
+  },
+  ...{ reportedAt: '2026-11-22T12:00:00Z', conditions: [] },
+};
+const applyHeaders = { 'content-type': 'application/apply-patch+yaml' };
+
+describe("an agent, by its pod's token", () => {
+  test('makes its own FamfsNode and reports it', async () => {
+    const route = `${root}/famfsnodes/${nodeA}`;
+    granted(await server.request('POST', `${root}/famfsnodes`, famfsNode(nodeA), { token: agentOfA }));
+    made.push(route);
+    const status = { apiVersion, kind: 'FamfsNode', metadata: { name: nodeA }, status: report };
+    const applyRoute = `${route}/status?fieldManager=famfs-csi-agent&force=true`;
+    granted(await server.request('PATCH', applyRoute, status, { token: agentOfA, headers: applyHeaders }));
+    const { body } = await server.request('GET', route, undefined, { token: agentOfA });
+    assert.equal(body.status.systemUUID, uuid);
+    granted(await server.request('PUT', `${route}/status`, body, { token: agentOfA }));
+    granted(await server.request('GET', `/api/v1/nodes/${nodeA}`, undefined, { token: agentOfA }));
+  });
+
+  test('makes and reports no FamfsNode of another node', async () => {
+    const ofB = famfsNode(nodeB);
+    denied(await server.request('POST', `${root}/famfsnodes`, ofB, { token: agentOfA }), notItsNode);
+    granted(await server.request('POST', `${root}/famfsnodes`, ofB, { token: agentOfB }));
+    made.push(`${root}/famfsnodes/${nodeB}`);
+    const route = `${root}/famfsnodes/${nodeB}/status`;
+    denied(await server.request('PATCH', route, { status: report }, { token: agentOfA }), notItsNode);
+    const applyRoute = `${route}?fieldManager=famfs-csi-agent&force=true`;
+    const status = { apiVersion, kind: 'FamfsNode', metadata: { name: nodeB }, status: report };
+    denied(
+      await server.request('PATCH', applyRoute, status, { token: agentOfA, headers: applyHeaders }),
+      notItsNode,
+    );
+    granted(await server.request('PATCH', route, { status: report }, { token: agentOfB }));
+  });
+
+  test('lets its FamfsNode be owned by its own Node alone', async () => {
+    const name = nodeA;
+    const tried = (metadata: Json): Promise<ApiAnswer> =>
+      server.request('POST', `${root}/famfsnodes?dryRun=All`, famfsNode(name, metadata), { token: agentOfA });
+    const mine = { apiVersion: 'v1', kind: 'Node', name: nodeA, uid: uids[nodeA] };
+    const others = { apiVersion: 'v1', kind: 'Node', name: nodeB, uid: uids[nodeB] };
+    denied(await tried({ ownerReferences: [] }), notItsOwner);
+    denied(await tried({ ownerReferences: [others] }), notItsOwner);
+    denied(await tried({ ownerReferences: [mine, others] }), notItsOwner);
+    denied(await tried({ ownerReferences: [{ ...mine, kind: 'Pod' }] }), notItsOwner);
+    denied(await tried({ finalizers: ['famfs.io/stay'] }), notItsOwner);
+    const blocking = await tried({ ownerReferences: [{ ...mine, blockOwnerDeletion: true }] });
+    denied(blocking, notItsOwner);
+  });
+
+  test('reports the volumes that it makes, and no others', async () => {
+    const [ofA, ofB] = [await makeVolume(nodeA), await makeVolume(nodeB)];
+    const pending = { status: { phase: 'Pending' } };
+    granted(await server.request('PATCH', `${ofA}/status`, pending, { token: agentOfA }));
+    denied(await server.request('PATCH', `${ofB}/status`, pending, { token: agentOfA }), notItsVolume);
+    const { body: foreign } = await server.request('GET', ofB, undefined, { token: agentOfA });
+    // Naming itself in the same write does not help: what counts is what the controller has said.
+    const claimed = { ...foreign, spec: { ...foreign.spec, nodeName: nodeA }, ...pending };
+    denied(await server.request('PUT', `${ofB}/status`, claimed, { token: agentOfA }), notItsVolume);
+
+    granted(await server.request('PATCH', ofA, { spec: { nodeName: nodeB } }, { token: controller }));
+    denied(await server.request('PATCH', `${ofA}/status`, pending, { token: agentOfA }), notItsVolume);
+    granted(await server.request('PATCH', `${ofA}/status`, pending, { token: agentOfB }));
+  });
+
+  test('finds its volumes, and sees all pools and nodes', async () => {
+    const route = await makeVolume(nodeB);
+    const selector = `fieldSelector=spec.nodeName%3D${nodeB}`;
+    const { status, body } = await server.request('GET', `${root}/famfsvolumes?${selector}`, undefined, {
+      token: agentOfB,
+    });
+    assert.equal(status, 200);
+    assert.ok(
+      body.items.some(({ metadata }: { metadata: { name: string } }) => route.endsWith(metadata.name)),
+    );
+    for (const plural of ['famfspools', 'famfsnodes'])
+      granted(await server.request('GET', `${root}/${plural}`, undefined, { token: agentOfA }));
+  });
+
+  test('has no role for anything else', async () => {
+    const volume = await makeVolume(nodeA);
+    const as = { token: agentOfA };
+    const pool = {
+      apiVersion,
+      kind: 'FamfsPool',
+      metadata: { name: 'mine' },
+      spec: { fileSystemUUID: uuid },
+    };
+    noRole(await server.request('POST', `${root}/famfspools`, pool, as));
+    noRole(await server.request('PATCH', `${root}/famfspools/any/status`, { status: {} }, as));
+    noRole(await server.request('POST', `${root}/famfsvolumes`, famfsVolume(nodeA), as));
+    noRole(await server.request('PATCH', volume, { spec: { nodeName: nodeB } }, as));
+    noRole(await server.request('DELETE', volume, undefined, as));
+    noRole(await server.request('DELETE', `${root}/famfsnodes/${nodeA}`, undefined, as));
+    noRole(await server.request('PATCH', `/api/v1/nodes/${nodeA}`, { metadata: { labels: { a: 'b' } } }, as));
+    noRole(await server.request('GET', '/api/v1/secrets', undefined, as));
+    noRole(await server.request('GET', '/api/v1/pods', undefined, as));
+  });
+
+  test('writes nothing with a token that is bound to no node', async () => {
+    const token = await tokenOf(server, nodeServiceAccount);
+    denied(
+      await server.request('POST', `${root}/famfsnodes?dryRun=All`, famfsNode(nodeA), { token }),
+      noNode,
+    );
+    const volume = await makeVolume(nodeA);
+    denied(
+      await server.request('PATCH', `${volume}/status`, { status: { phase: 'Pending' } }, { token }),
+      noNode,
+    );
+    granted(await server.request('GET', `${root}/famfspools`, undefined, { token }));
+  });
+
+  test('is as limited with a token that is bound to its Node itself', async () => {
+    const token = await tokenOf(server, nodeServiceAccount, {
+      ...{ apiVersion: 'v1', kind: 'Node', name: nodeA, uid: uids[nodeA] },
+    });
+    const volume = await makeVolume(nodeA);
+    granted(await server.request('PATCH', `${volume}/status`, { status: { phase: 'Pending' } }, { token }));
+    const route = `${root}/famfsnodes?dryRun=All`;
+    denied(await server.request('POST', route, famfsNode(nodeB), { token }), notItsNode);
+  });
+});
+
+describe('the admission policy, behind a role that allows everything', () => {
+  /** As the agent of a node with every right that RBAC can give. */
+  function asNode(names: readonly string[]): { headers: Readonly<Record<string, string>> } {
+    const [name] = names;
+    return {
+      headers: {
+        'impersonate-user': `system:serviceaccount:${driverNamespace}:${nodeServiceAccount}`,
+        'impersonate-group': 'system:masters',
+        ...(name === undefined ? {} : { [`impersonate-extra-${encodeURIComponent(claim)}`]: name }),
+      },
+    };
+  }
+
+  test('lets a node change its own FamfsNode, and delete none', async () => {
+    const route = `${root}/famfsnodes/${nodeA}`;
+    granted(await server.request('PATCH', route, { metadata: { labels: { a: 'b' } } }, asNode([nodeA])));
+    denied(
+      await server.request('PATCH', route, { metadata: { labels: { a: 'c' } } }, asNode([nodeB])),
+      notItsNode,
+    );
+    denied(
+      await server.request('PATCH', route, { metadata: { ownerReferences: null } }, asNode([nodeA])),
+      notItsOwner,
+    );
+    denied(await server.request('DELETE', route, undefined, asNode([nodeA])), notAllowed);
+    denied(await server.request('DELETE', `${root}/famfsnodes`, undefined, asNode([nodeA])), notAllowed);
+  });
+
+  test('lets a node write of a volume nothing but the status', async () => {
+    const route = await makeVolume(nodeA);
+    const as = asNode([nodeA]);
+    granted(await server.request('PATCH', `${route}/status`, { status: { phase: 'Pending' } }, as));
+    denied(await server.request('PATCH', route, { spec: { nodeName: nodeB } }, as), notAllowed);
+    denied(await server.request('PATCH', route, { metadata: { finalizers: null } }, as), notAllowed);
+    denied(await server.request('DELETE', route, undefined, as), notAllowed);
+    denied(await server.request('POST', `${root}/famfsvolumes`, famfsVolume(nodeA), as), notAllowed);
+  });
+
+  test('lets a node write nothing of a pool', async () => {
+    const name = `access-${suffix}`;
+    const pool = { apiVersion, kind: 'FamfsPool', metadata: { name }, spec: { fileSystemUUID: uuid } };
+    granted(await server.request('POST', `${root}/famfspools`, pool));
+    const route = `${root}/famfspools/${name}`;
+    made.push(route);
+    const as = asNode([nodeA]);
+    denied(await server.request('POST', `${root}/famfspools?dryRun=All`, pool, as), notAllowed);
+    denied(await server.request('PATCH', route, { spec: { writes: 'Allowed' } }, as), notAllowed);
+    denied(await server.request('PATCH', `${route}/status`, { status: { master: nodeA } }, as), notAllowed);
+    denied(await server.request('DELETE', route, undefined, as), notAllowed);
+  });
+
+  test('lets a token without a node write nothing', async () => {
+    const route = await makeVolume(nodeA);
+    const as = asNode([]);
+    denied(await server.request('PATCH', `${route}/status`, { status: { phase: 'Pending' } }, as), noNode);
+    denied(await server.request('POST', `${root}/famfsnodes?dryRun=All`, famfsNode(nodeA), as), noNode);
+    denied(await server.request('DELETE', `${root}/famfsnodes/${nodeA}`, undefined, as), noNode);
+  });
+
+  test('says nothing to anybody else', async () => {
+    const route = await makeVolume(nodeA);
+    granted(await server.request('PATCH', `${route}/status`, { status: { phase: 'Pending' } }));
+    granted(
+      await server.request('PATCH', route, { metadata: { labels: { a: 'b' } } }, { token: controller }),
+    );
+  });
+});
+
+describe('the roles', () => {
+  const verbs = ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'];
+  const read = ['get', 'list', 'watch'];
+  /** What is not named is forbidden. */
+  const rights: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+    [nodeServiceAccount]: {
+      'famfs.io/famfspools': read,
+      'famfs.io/famfsnodes': ['get', 'list', 'create'],
+      'famfs.io/famfsnodes/status': ['update', 'patch'],
+      'famfs.io/famfsvolumes': read,
+      'famfs.io/famfsvolumes/status': ['update', 'patch'],
+      '/nodes': ['get'],
+    },
+    [controllerServiceAccount]: {
+      'famfs.io/famfspools': [...read, 'patch'],
+      'famfs.io/famfspools/status': ['update', 'patch'],
+      'famfs.io/famfsnodes': read,
+      'famfs.io/famfsvolumes': [...read, 'create', 'update', 'patch', 'delete'],
+      '/nodes': [...read, 'patch'],
+      '/persistentvolumes': read,
+      '/persistentvolumeclaims': read,
+      '/events': ['create', 'patch'],
+      'storage.k8s.io/csinodes': read,
+      'storage.k8s.io/storageclasses': read,
+    },
+  };
+  const resources = [
+    ...['famfspools', 'famfsnodes', 'famfsvolumes'].flatMap((name) => [
+      ...[`famfs.io/${name}`, `famfs.io/${name}/status`, `famfs.io/${name}/finalizers`],
+    ]),
+    ...['nodes', 'nodes/status', 'nodes/proxy', 'persistentvolumes', 'persistentvolumeclaims', 'events'].map(
+      (name) => `/${name}`,
+    ),
+    ...['pods', 'pods/exec', 'secrets', 'configmaps', 'namespaces', 'serviceaccounts/token'].map(
+      (name) => `/${name}`,
+    ),
+    ...['storage.k8s.io/csinodes', 'storage.k8s.io/storageclasses', 'storage.k8s.io/volumeattachments'],
+    ...['coordination.k8s.io/leases', 'rbac.authorization.k8s.io/clusterroles'],
+    'apiextensions.k8s.io/customresourcedefinitions',
+    'admissionregistration.k8s.io/validatingadmissionpolicies',
+  ];
+
+  async function may(account: string, resourceAttributes: Json): Promise<boolean> {
+    const user = `system:serviceaccount:${driverNamespace}:${account}`;
+    const groups = [
+      'system:serviceaccounts',
+      `system:serviceaccounts:${driverNamespace}`,
+      'system:authenticated',
+    ];
+    const review = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SubjectAccessReview',
+      spec: { user, groups, resourceAttributes },
+    };
+    const route = '/apis/authorization.k8s.io/v1/subjectaccessreviews';
+    return (await server.request('POST', route, review)).body.status.allowed;
+  }
+
+  for (const [account, allowed] of Object.entries(rights)) {
+    test(`give ${account} exactly what it needs`, async () => {
+      const found: Record<string, string[]> = {};
+      for (const each of resources) {
+        const [group = '', resource = '', subresource = ''] = each.split('/');
+        const answers = await Promise.all(
+          verbs.map((verb) => may(account, { group, resource, subresource, verb, namespace: '', name: '' })),
+        );
+        const given = verbs.filter((_, index) => answers[index]);
+        if (given.length > 0) found[each] = given;
+      }
+      const expected = Object.entries(allowed).map(([name, given]) => [
+        name,
+        verbs.filter((verb) => given.includes(verb)),
+      ]);
+      assert.deepEqual(found, Object.fromEntries(expected));
+    });
+  }
+
+  test('give the controller one Lease in its own namespace', async () => {
+    const lease = (verb: string, name: string, namespace = driverNamespace): Promise<boolean> =>
+      may(controllerServiceAccount, {
+        group: 'coordination.k8s.io',
+        resource: 'leases',
+        verb,
+        name,
+        namespace,
+      });
+    assert.ok(await lease('create', ''));
+    for (const verb of ['get', 'update']) {
+      assert.ok(await lease(verb, controllerServiceAccount));
+      assert.ok(!(await lease(verb, 'another')));
+      assert.ok(!(await lease(verb, controllerServiceAccount, 'kube-system')));
+    }
+    assert.ok(!(await lease('delete', controllerServiceAccount)));
+  });
+});
