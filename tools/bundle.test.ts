@@ -77,7 +77,7 @@ describe('the bundle of the controller', () => {
     const outside = externalsOf(bundled('controller').metafile).filter(
       (module) => !module.startsWith('node:') && !isBuiltIn(module),
     );
-    assert.deepEqual(outside, ['bufferutil', 'supports-color', 'utf-8-validate']);
+    assert.deepEqual(outside, ['supports-color']);
     const { status, stderr } = start('controller', 'controller', '--namespace', 'Not a name');
     assert.equal(status, 2);
     assert.match(stderr, /--namespace needs a name/);
@@ -104,10 +104,30 @@ describe('the bundle of the agent', () => {
       (module) => !module.startsWith('node:') && !isBuiltIn(module),
     );
     // Packages of others look for these, and go on without.
-    assert.deepEqual(outside, ['bufferutil', 'supports-color', 'utf-8-validate']);
+    assert.deepEqual(outside, ['supports-color']);
     const { status, stderr } = start('agent', 'agent');
     assert.equal(status, 2);
     assert.match(stderr, /--node-id is missing/);
+  });
+});
+
+describe('the bundles with an API client', () => {
+  test('hold only the reader of kubeconfigs of it: the rest would cost 15 MiB of memory', () => {
+    for (const name of ['controller', 'agent', 'famfs-csi']) {
+      const { inputs } = bundled(name).metafile;
+      const held = Object.keys(inputs).filter((input) => input.includes('@kubernetes/client-node/'));
+      assert.ok(
+        held.some((input) => input.endsWith('/config.js')),
+        `${name}.cjs reads no kubeconfig`,
+      );
+      assert.deepEqual(
+        held.filter(
+          (input) => /\/(gen|watch|cache|exec)\b(?!_)/.test(input) && !input.endsWith('/rxjsStub.js'),
+        ),
+        [],
+      );
+      assert.ok(!packagesIn(bundled(name).metafile).includes('undici'), `${name}.cjs holds undici`);
+    }
   });
 });
 

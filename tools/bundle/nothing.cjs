@@ -1,2 +1,2 @@
-// Stands in for @grpc/proto-loader in bundles: grpc-js loads it for features that the driver does not use.
+// Stands in for packages that others load for features that the driver does not use: see `alias` in tools/bundle.ts.
 module.exports = {};
