@@ -14,7 +14,7 @@ export interface Admission {
 
 /** Files of tokens and certificates are renewed under a running process (service account tokens within the hour). */
 const rereadMs = 30_000;
-const maximumIdleSockets = 4;
+const maximumIdleSockets = 16;
 /** As client-go: shorter than the idle limits of load balancers. */
 const keepAliveMs = 30_000;
 const tokenFile = '/var/run/secrets/kubernetes.io/serviceaccount/token';
