@@ -305,7 +305,9 @@ describe('a FamfsVolume', () => {
     await refused(sized('72Mi'), 'its files are larger than the limit');
     await accepted(sized('60Mi'));
     await accepted(sized('70Mi'));
-    await accepted(sized('9223372036854775807', { limitSize: undefined }));
+    // The most that CSI can count.
+    await accepted(sized('9223372036854775807', { limitSize: '9223372036854775807' }));
+    await accepted(sized('64Mi', { limitSize: '9223372036854775807' }));
     await accepted(sized('1', { requiredSize: '0', limitSize: undefined }));
 
     const several = { kind: 'files', fileCount: 7 };
