@@ -1,7 +1,6 @@
 // Who on this machine has a device mounted, in any mount namespace. The kernel lets one mount hold a device, and what
 // famfs says when it is not the one is misleading (famfs-kernel 3), so the driver looks first.
 import { realpathSync } from 'node:fs';
-import path from 'node:path';
 import { DriverError } from '../errors.ts';
 import { type MountTableEntry, readMountTable } from '../linux/mount-table.ts';
 import { processesWithOpen } from '../linux/open-files.ts';
@@ -83,8 +82,8 @@ export async function refuseOpenDevice(device: {
   readonly path: string;
 }): Promise<void> {
   const sources = deviceSources(device.path);
-  // Another mount namespace may show it elsewhere; its name is the kernel's everywhere.
-  const open = await processesWithOpen((file) => sources.has(file) || path.basename(file) === device.name);
+  // Another mount namespace may have a /dev of its own; the name in it is the kernel's everywhere.
+  const open = await processesWithOpen((file) => sources.has(file) || file.endsWith(`/dev/${device.name}`));
   if (open.length === 0) return;
   const who = open.slice(0, 3).map(({ comm, pid }) => `${comm} (pid ${pid})`);
   throw new DriverError(

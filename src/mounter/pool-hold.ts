@@ -30,13 +30,16 @@ export class PoolHold {
     return this.#isClosing;
   }
 
-  /** What whoever wants something of the pool is told; undefined while nothing is in the way. */
+  /** Why the pool does not serve; undefined while it is not held. */
   get problem(): Problem | undefined {
-    if (!this.#isHeld && !this.#isClosing) return undefined;
-    return {
-      reason: 'pool-released',
-      message: `Pool ${this.#poolUuid} was released on this node, mostly to be formatted anew; it is mounted again when the hold is lifted.`,
-    };
+    return this.#isHeld ? this.#released() : undefined;
+  }
+
+  /** @throws DriverError `pool-released` when the pool is held, or about to be */
+  requireOpen(): void {
+    if (!this.#isHeld && !this.#isClosing) return;
+    const { reason, message } = this.#released();
+    throw new DriverError(reason, message);
   }
 
   /** Makes a bind that nobody yet knows of; the pool is not released meanwhile. */
@@ -77,6 +80,13 @@ export class PoolHold {
   lift(): void {
     atEffect('remove hold', () => rmSync(this.#note, { force: true }));
     this.#isHeld = false;
+  }
+
+  #released(): Problem {
+    return {
+      reason: 'pool-released',
+      message: `Pool ${this.#poolUuid} was released on this node, mostly to be formatted anew; it is mounted again when the hold is lifted.`,
+    };
   }
 
   #requireUnused(binds: readonly KnownBind[]): void {

@@ -18,6 +18,7 @@ export interface PoolReleaseParts {
   /** The mount that the pool uses, if it has one. */
   readonly place: () => MountPlace | undefined;
   readonly onDown: () => void;
+  readonly onChange: () => void;
   readonly log: Logger;
 }
 
@@ -33,12 +34,16 @@ export class PoolRelease {
    * @param atWork what the pool has begun and must come to its end first
    * @throws DriverError `pool-in-use` naming volumes or processes, `pool-busy`; nothing is held then
    */
-  release(atWork: Promise<unknown>, signal: AbortSignal): Promise<void> {
-    const { hold, follower } = this.#parts;
-    return hold.whileClosing(async () => {
-      await abortable(atWork, signal);
-      await follower.hold(() => this.#takeDown(), signal);
-    });
+  async release(atWork: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const { hold, follower, onChange } = this.#parts;
+    try {
+      await hold.whileClosing(async () => {
+        await abortable(atWork, signal);
+        await follower.hold(() => this.#takeDown(), signal);
+      });
+    } finally {
+      onChange();
+    }
   }
 
   /** Ends what a mounter that was killed has begun: after that the pool is down, or no longer held. */

@@ -67,7 +67,8 @@ export class Pool {
       this.tick().catch((error: unknown) => log.error('watch failed', { pool: uuid, error }));
     });
     this.#release = new PoolRelease({
-      ...{ uuid, mounts, log, hold: parts.hold, registry: parts.registry, follower: this.#follower },
+      ...{ uuid, mounts, log, onChange, hold: parts.hold, registry: parts.registry },
+      follower: this.#follower,
       place: () => this.#mount?.place,
       onDown: () => this.#forgetMount(),
     });
@@ -82,7 +83,7 @@ export class Pool {
   }
 
   get problem(): Problem | undefined {
-    return this.#failure ?? this.#follower.problem;
+    return this.#problem ?? this.#parts.hold.problem ?? this.#follower.problem;
   }
 
   /** Released, and not to be mounted before `resume`. */
@@ -269,11 +270,6 @@ export class Pool {
     this.#systemUuid = systemUuid;
   }
 
-  /** What keeps the whole pool from serving, and not only what is new in its log. */
-  get #failure(): Problem | undefined {
-    return this.#problem ?? this.#parts.hold.problem;
-  }
-
   async #ready(signal: AbortSignal): Promise<void> {
     if (this.#bringUp !== undefined) await abortable(this.#bringUp, signal);
     this.#requireServing();
@@ -281,8 +277,9 @@ export class Pool {
 
   #requireServing(): void {
     if (this.#phase === 'ready' && !this.#parts.hold.isClosing) return;
-    const problem = this.#failure;
+    const problem = this.#problem;
     if (problem !== undefined) throw new DriverError(problem.reason, problem.message);
+    this.#parts.hold.requireOpen();
     throw this.#notMounted();
   }
 
