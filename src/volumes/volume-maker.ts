@@ -1,6 +1,5 @@
 // The master's part of provisioning: carries out the records that name this node. Whatever happens in between, the next
 // round looks at the record and goes on from there; nothing is kept here that a new process would miss.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, type Reason } from '../errors.ts';
 import { fileNamesOf, type SlotLayout } from './slot-layout.ts';
 import { ownsSlot } from './slot-promise.ts';
@@ -104,6 +103,11 @@ export class VolumeMaker {
     this.#running ??= this.#run();
   }
 
+  /** Looks at all records now: something has changed that none of them tells, such as what nodes have published. */
+  look(): void {
+    this.#wake();
+  }
+
   /** Ends all work where it is; another process goes on with it. */
   async stop(): Promise<void> {
     this.#stop.abort();
@@ -117,18 +121,14 @@ export class VolumeMaker {
     const forget = records.onChange(() => this.#wake());
     try {
       while (!this.#stop.signal.aborted) {
-        const woken = new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        const { promise: woken, resolve } = Promise.withResolvers<void>();
+        this.#wake = resolve;
         await this.#round().catch((error: unknown) =>
           log.warn('records cannot be read', { problem: DriverError.from(error).message }),
         );
-        const pause = new AbortController();
-        await Promise.race([
-          woken,
-          sleep(this.#pauseMs(), undefined, { signal: pause.signal }).catch(() => undefined),
-        ]);
-        pause.abort();
+        const timer = setTimeout(resolve, this.#pauseMs());
+        await woken;
+        clearTimeout(timer);
       }
     } finally {
       forget();
