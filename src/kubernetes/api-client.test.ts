@@ -8,6 +8,7 @@ import { reasonIs } from '../../test/reason-is.ts';
 import { servedApi, type Thing, thing, things, thingsPath } from '../../test/served-api.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import type { DriverError, Reason } from '../errors.ts';
+import { type LogFields, silentLogger } from '../observe/logger.ts';
 import { ApiClient } from './api-client.ts';
 import { statusOf } from './api-failure.ts';
 import { KubeAccess } from './kube-access.ts';
@@ -229,6 +230,32 @@ describe('a client whose API server is in trouble', () => {
     await server.stop();
     await assert.rejects(client.get(things, 'a'), reasonIs('api-unavailable', /ECONNREFUSED/));
     await server.listen(0);
+  });
+
+  test('sends nothing more once it is closed', async (context) => {
+    const { server, client } = await servedApi(context);
+    await client.get(things, 'a');
+    server.once(always, () => client.close());
+    await assert.rejects(client.get(things, 'a'));
+    await assert.rejects(client.get(things, 'a'), reasonIs('shutting-down'));
+    assert.equal(server.requests.length, 2);
+  });
+
+  test('passes on what the server warns of, once', async (context) => {
+    const { server } = await servedApi(context);
+    const warnings: unknown[] = [];
+    const log = {
+      ...silentLogger,
+      warn: (_: string, fields?: LogFields) => void warnings.push(fields?.warning),
+    };
+    const client = new ApiClient({ access: KubeAccess.fromText(server.kubeconfig()), log });
+    for (let count = 0; count < 3; count += 1) {
+      const headers = { warning: '299 - "unknown field spec.x"' };
+      server.once(always, (_, response) => reply(response, { status: 200, body: thing('a'), headers }));
+      await client.get(things, 'a');
+    }
+    assert.deepEqual(warnings, ['299 - "unknown field spec.x"']);
+    client.close();
   });
 
   test('keeps its connections: many requests one after the other use one', async (context) => {

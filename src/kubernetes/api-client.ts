@@ -64,6 +64,7 @@ interface ListPage {
 const defaultTimeoutMs = 30_000;
 const pageSize = 500;
 const maximumListAttempts = 3;
+const maximumWarnings = 100;
 
 /**
  * The driver's way to the API server. Every failure is a DriverError: `record-conflict` (409, and a write to an object that
@@ -76,16 +77,18 @@ export class ApiClient {
   readonly #access: KubeAccess;
   readonly #connection: ApiConnection;
   readonly #timeoutMs: number;
+  readonly #log: Logger;
+  readonly #warned = new Set<string>();
 
   constructor(options: { access: KubeAccess; userAgent?: string; log?: Logger; timeoutMs?: number }) {
-    const log = options.log ?? silentLogger;
+    this.#log = options.log ?? silentLogger;
     this.#access = options.access;
     this.#timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
     this.#connection = new ApiConnection({
       access: options.access,
       userAgent: options.userAgent ?? 'famfs-csi',
       onRequest: ({ what }, outcome, seconds) => this.requests.count(what, outcome, seconds),
-      onWarning: (warning) => log.warn('the API server warns', { warning }),
+      onWarning: (warning) => this.#warn(warning),
     });
   }
 
@@ -235,6 +238,13 @@ export class ApiClient {
         return { items, resourceVersion: page.metadata?.resourceVersion ?? '' };
       }
     }
+  }
+
+  /** Each warning once: the server repeats them with every request. */
+  #warn(warning: string): void {
+    if (this.#warned.has(warning) || this.#warned.size >= maximumWarnings) return;
+    this.#warned.add(warning);
+    this.#log.warn('the API server warns', { warning });
   }
 
   async #write<T>(request: ApiRequest): Promise<T> {

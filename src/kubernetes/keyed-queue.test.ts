@@ -116,6 +116,7 @@ describe('a queue of keys', () => {
     mock.timers.tick(1000);
     await shop.end('a');
     await shop.end('b');
+    assert.deepEqual(shop.begun, ['a', 'b']);
     mock.timers.tick(10_000);
     assert.deepEqual(shop.begun, ['a', 'b']);
   });

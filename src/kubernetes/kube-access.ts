@@ -33,6 +33,7 @@ export class KubeAccess {
   #readAt = Number.NEGATIVE_INFINITY;
   #agent: http.Agent | undefined;
   #agentKey = '';
+  #closed = false;
 
   /** @throws DriverError `config-invalid` */
   constructor(load: () => KubeConfig) {
@@ -77,8 +78,15 @@ export class KubeAccess {
     });
   }
 
-  /** The headers and the connections for the next request. Credentials are read again now and then, and after `renew`. */
+  /**
+   * The headers and the connections for the next request. Credentials are read again now and then, and after `renew`.
+   * @throws DriverError `shutting-down` after `close`
+   */
   admission(): Promise<Admission> {
+    if (this.#closed) {
+      const error = new DriverError('shutting-down', 'The connection to the API server was closed.');
+      return Promise.reject(error);
+    }
     const now = performance.now();
     if (this.#admission === undefined || now - this.#readAt >= rereadMs) {
       this.#readAt = now;
@@ -94,8 +102,12 @@ export class KubeAccess {
 
   /** Reads everything anew for the next request: the server did not accept who we said we are (401). */
   renew(): void {
-    this.#config = loaded(this.#load);
     this.#admission = undefined;
+    try {
+      this.#config = loaded(this.#load);
+    } catch {
+      // The file is being replaced at this moment, perhaps: what was known is all there is.
+    }
   }
 
   /** Closes connections that are not in use: some may lead nowhere any more. */
@@ -103,12 +115,10 @@ export class KubeAccess {
     for (const socket of Object.values(this.#agent?.freeSockets ?? {}).flat()) socket?.destroy();
   }
 
-  /** Ends every connection. */
+  /** Ends every connection, for good. */
   close(): void {
+    this.#closed = true;
     this.#agent?.destroy();
-    this.#agent = undefined;
-    this.#agentKey = '';
-    this.#admission = undefined;
   }
 
   async #read(): Promise<Admission> {

@@ -246,6 +246,17 @@ describe('an election', () => {
     assert.equal(second.leading, true);
   });
 
+  test('gives the lease back even when it is stopped in the middle of a renewal', async (context) => {
+    const world = await contest(context);
+    const election = world.enter('a');
+    await election.acquired;
+    // As if a renewal had reached the server, and its answer not the leader.
+    world.server.put(leasesPath, leaseOf('a', new Date().toISOString()));
+    await election.stop();
+    assert.equal((await heldLease(world))?.spec?.holderIdentity, '');
+    world.candidates.shift();
+  });
+
   test('is lost as soon as the leader sees somebody else in the lease', async (context) => {
     const world = await contest(context);
     const election = world.enter('a');

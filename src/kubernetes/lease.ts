@@ -220,6 +220,24 @@ export class LeaderElection {
   }
 
   async #release(held: Lease): Promise<void> {
+    try {
+      try {
+        await this.#giveBack(held);
+      } catch (error) {
+        if (!(error instanceof DriverError) || error.reason !== 'record-conflict') throw error;
+        // The last renewal was cut short by the end, and had reached the server all the same.
+        const options = { namespace: this.#options.namespace, timeoutMs: this.#timing.retryMs };
+        const lease = await this.#options.client.get<Lease>(leases, this.#options.name, options);
+        if (lease?.spec?.holderIdentity === this.identity) await this.#giveBack(lease);
+      }
+    } catch (error) {
+      this.#options.log.warn('the lease of the leader was not given back; the next one has to wait', {
+        error,
+      });
+    }
+  }
+
+  async #giveBack(held: Lease): Promise<void> {
     const now = microTime(new Date());
     const { leaseTransitions = 0 } = held.spec ?? {};
     const spec: LeaseSpec = {
@@ -229,17 +247,7 @@ export class LeaderElection {
       renewTime: now,
       leaseTransitions,
     };
-    try {
-      await this.#options.client.update<Lease>(
-        leases,
-        { ...held, spec },
-        { timeoutMs: this.#timing.retryMs },
-      );
-    } catch (error) {
-      this.#options.log.warn('the lease of the leader was not given back; the next one has to wait', {
-        error,
-      });
-    }
+    await this.#options.client.update<Lease>(leases, { ...held, spec }, { timeoutMs: this.#timing.retryMs });
   }
 
   #callOptions(deadlineMs: number): { namespace: string; timeoutMs: number; signal: AbortSignal } {
