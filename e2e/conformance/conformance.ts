@@ -6,6 +6,7 @@ import { parseArgs, styleText } from 'node:util';
 import { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { goVersion } from '../../tools/go-program.ts';
 import { privateFolder, runInPrivateNamespaces } from '../../tools/private-namespaces.ts';
+import { buildKubernetes } from '../kubernetes-program.ts';
 import { buildSanity, runSanity, type SanityResult } from './csi-sanity.ts';
 import { leftOutSpecs } from './left-out-specs.ts';
 import { type SetUp, setUps } from './set-ups.ts';
@@ -38,6 +39,8 @@ async function main(): Promise<number> {
   if (privateFolder() === undefined) {
     console.log('csi-sanity v5.6.0: building it, unless that was done …');
     buildSanity();
+    console.log('Kubernetes: building its API server, unless that was done (the first time takes minutes) …');
+    buildKubernetes();
     return runInPrivateNamespaces();
   }
   let passed = true;
@@ -78,6 +81,7 @@ async function run(setUp: SetUp): Promise<boolean> {
       buildSanity(),
       {
         endpoint: driver.endpoint,
+        ...(driver.controllerEndpoint === undefined ? {} : { controllerEndpoint: driver.controllerEndpoint }),
         mountFolder: path.join(folder, 'mount'),
         stagingFolder: path.join(folder, 'staging'),
         reportFile: path.join(cluster.directory, 'report.xml'),

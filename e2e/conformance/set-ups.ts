@@ -7,11 +7,14 @@ import { DriverProcess, sourceProgram } from '../../test/driver-process.ts';
 import { mounterArguments } from '../../test/running-mounter.ts';
 import type { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { waitUntil } from '../../test/wait-until.ts';
+import { ClusterDriver } from './cluster-driver.ts';
 import { InterruptingProxy } from './interrupting-proxy.ts';
 
 /** A driver that serves, and how the suite reaches it. */
 export interface DriverUnderTest {
   readonly endpoint: string;
+  /** Where the Controller service is, when not at the endpoint. */
+  readonly controllerEndpoint?: string;
   /** What was done to the driver meanwhile, as a sentence without its end; empty when nothing was. */
   interruptions(): string;
   stop(): Promise<void>;
@@ -63,6 +66,19 @@ export const setUps: readonly SetUp[] = [
           await proxy.close();
           await driver.stop();
         },
+      };
+    },
+  },
+  {
+    name: 'cluster',
+    summary: 'controller, agent, node and mounter as processes of their own, records in a real API server',
+    start: async (cluster, node) => {
+      const driver = await ClusterDriver.start(cluster, node);
+      return {
+        endpoint: `unix://${node.places.csiSocket}`,
+        controllerEndpoint: `unix://${driver.controllerSocket}`,
+        interruptions: () => '',
+        stop: () => driver.stop(),
       };
     },
   },
