@@ -54,11 +54,14 @@ export function chartObjects(folder: 'crds' | 'rbac'): readonly KubernetesObject
 export async function installCrds(server: Requests): Promise<void> {
   const crds = chartObjects('crds');
   for (const crd of crds) await applied(server, crd);
-  await waitUntil('the kinds of famfs.io are served', async () => {
-    const { body } = await server.request('GET', '/apis/famfs.io/v1alpha1');
-    const names = (body.resources ?? []).map(({ name }: { name: string }) => name);
-    return crds.every(({ metadata }) => names.includes(metadata.name.replace(/\..*/, '')));
-  });
+  // A kind that has just been declared answers 404, and then 429 until its storage is there.
+  for (const { metadata } of crds) {
+    const route = `/apis/famfs.io/v1alpha1/${metadata.name.replace(/\..*/, '')}`;
+    await waitUntil(
+      `${metadata.name} is served`,
+      async () => (await server.request('GET', route)).status === 200,
+    );
+  }
 }
 
 /** Makes service accounts, roles and the admission policy, and waits until the policy is in force. Declares the kinds, too. */
