@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { DriverError, type Reason } from '../src/errors.ts';
 import type { PoolUuid } from '../src/volumes/ids.ts';
-import { followMasters } from '../src/volumes/master-following.ts';
 import type { DeletedVolumes, PoolFacts, Pools } from '../src/volumes/pool-facts.ts';
 import { Provisioner } from '../src/volumes/provisioner.ts';
+import { tendRecords } from '../src/volumes/record-upkeep.ts';
 import { fileNamesOf, type SlotLayout } from '../src/volumes/slot-layout.ts';
 import { type SlotMaker, VolumeMaker } from '../src/volumes/volume-maker.ts';
 import { slotPath, type VolumeRecord } from '../src/volumes/volume-record.ts';
@@ -149,6 +149,12 @@ export class ProvisioningCluster implements Pools {
     this.#sleeping.clear();
   }
 
+  /** New records arrive that are on their way: an orchestrator ends no volume that it may still be creating. */
+  async wakeCreation(): Promise<void> {
+    for (const records of this.#sleeping) records.wake('create');
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  }
+
   restartMaker(index: number): void {
     const node = this.node(index);
     node.records.isDead = true;
@@ -213,8 +219,9 @@ export class ProvisioningCluster implements Pools {
     return volume;
   }
 
-  followMasters(): Promise<void> {
-    return followMasters(this.controllerRecords, this);
+  /** What a controller does now and then. */
+  tend(): Promise<void> {
+    return tendRecords(this.controllerRecords, this);
   }
 
   async close(): Promise<void> {

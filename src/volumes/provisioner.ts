@@ -2,7 +2,6 @@
 // API server. Every step can be repeated: what was begun is found again by the volume's name.
 import { DriverError, type Reason } from '../errors.ts';
 import type { ClassParameters } from './class-parameters.ts';
-import { followMaster } from './master-following.ts';
 import {
   choosePool,
   type Placement,
@@ -11,6 +10,7 @@ import {
   problemOf,
 } from './pool-choice.ts';
 import type { Pools } from './pool-facts.ts';
+import { followMaster } from './record-upkeep.ts';
 import { isOfClass, type SizeRange, sizeOf } from './slot-layout.ts';
 import { ownsSlot } from './slot-promise.ts';
 import {

@@ -15,10 +15,16 @@ export interface Occupancy {
 /** Whether a slot can be promised to a new volume. A promise to a volume that never came binds nobody. */
 export function isReusable(slot: SlotRecord, occupancy: Occupancy): boolean {
   if (slot.phase !== 'Reusable' || occupancy.published?.has(slot.formerVolumeId)) return false;
-  const { promisedTo } = slot;
-  if (promisedTo === undefined) return true;
-  if (occupancy.placing?.has(promisedTo)) return false;
-  return !occupancy.volumes.some(({ name, spec }) => name === promisedTo && spec.slot === slot.slot);
+  if (slot.promisedTo !== undefined && occupancy.placing?.has(slot.promisedTo)) return false;
+  return !isHeld(slot, occupancy.volumes);
+}
+
+/**
+ * Whether a volume has a slot, or is to have it, whatever the slot's own record says: one that was long on its way may be of
+ * an earlier life. The volume that left the slot does not count.
+ */
+export function isHeld({ slot, formerVolumeId }: SlotRecord, volumes: readonly VolumeRecord[]): boolean {
+  return volumes.some(({ spec }) => spec.slot === slot && spec.volumeId !== formerVolumeId);
 }
 
 /**

@@ -2,7 +2,7 @@
 // round looks at the record and goes on from there; nothing is kept here that a new process would miss.
 import { DriverError, type Reason } from '../errors.ts';
 import { fileNamesOf, type SlotLayout } from './slot-layout.ts';
-import { ownsSlot } from './slot-promise.ts';
+import { isHeld, ownsSlot } from './slot-promise.ts';
 import { type SlotRecord, slotPath, type VolumeRecord, type VolumeStatus } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 
@@ -142,7 +142,9 @@ export class VolumeMaker {
     const open = volumes
       .filter(({ spec, status, deleting }) => spec.node === node && !deleting && status.phase !== 'Ready')
       .filter((record) => ownsSlot(record, { volumes, slots }));
-    const dirty = slots.filter((slot) => slot.node === node && slot.phase === 'Scrubbing');
+    const dirty = slots.filter(
+      (slot) => slot.node === node && slot.phase === 'Scrubbing' && !isHeld(slot, volumes),
+    );
     const published = dirty.length === 0 ? new Set() : await this.#parts.publishedVolumeIds();
     const tasks = [
       ...open.map((record) => this.#making(record)),

@@ -41,8 +41,8 @@ const shape: fc.Arbitrary<ClaimShape> = fc.record({
   requisite: fc.option(number(poolCount), { nil: undefined, freq: 1 }),
 });
 const turns = fc.oneof(
-  { weight: 5, arbitrary: fc.constant(patienceTurns) },
-  { weight: 2, arbitrary: fc.nat(12) },
+  { weight: 9, arbitrary: fc.constant(patienceTurns) },
+  { weight: 1, arbitrary: fc.nat(12) },
 );
 const fault = fc.constantFrom<RecordFault>(
   ...(['refused', 'answer-lost', 'conflict', 'death-before', 'death-after'] as const),
@@ -99,6 +99,7 @@ export async function remove(
 ): Promise<Outcome> {
   const { volume } = claim;
   if (volume === undefined) return 'volume-not-found';
+  await cluster.wakeCreation();
   const isUsed = cluster.isPublished(volume.volumeId);
   claim.isEnding = true;
   cluster.live.delete(volume.volumeId);
@@ -207,7 +208,7 @@ function calls(): fc.WeightedArbitrary<ProvisioningCommand>[] {
     }),
     commandOf<{ name: string }>({
       name: 'delete',
-      weight: 16,
+      weight: 24,
       arbitrary: fc.record({ name: volumeName }),
       check: (model, { name }) => model.claims.get(name)?.volume !== undefined,
       run: async (model, cluster, { name }) => {
@@ -217,7 +218,7 @@ function calls(): fc.WeightedArbitrary<ProvisioningCommand>[] {
     }),
     commandOf<{ first: string; second: string; shape: ClaimShape }>({
       name: 'delete one and create another at once',
-      weight: 6,
+      weight: 12,
       arbitrary: fc.record({ first: volumeName, second: volumeName, shape }),
       check: (model, { first, second }) =>
         first !== second &&
@@ -233,7 +234,7 @@ function calls(): fc.WeightedArbitrary<ProvisioningCommand>[] {
     }),
     commandOf<{ name: string; node: number }>({
       name: 'publish',
-      weight: 12,
+      weight: 25,
       arbitrary: fc.record({ name: volumeName, node: number(nodeCount) }),
       check: (model, { name }) => isPublishable(model.claims.get(name)),
       run: (model, cluster, { name, node }) => {
@@ -243,7 +244,7 @@ function calls(): fc.WeightedArbitrary<ProvisioningCommand>[] {
     }),
     commandOf<{ name: string; node: number }>({
       name: 'unpublish',
-      weight: 10,
+      weight: 14,
       arbitrary: fc.record({ name: volumeName, node: number(nodeCount) }),
       check: (model, { name }) => model.claims.get(name)?.volume !== undefined,
       run: (model, cluster, { name, node }) =>
@@ -349,10 +350,10 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       },
     }),
     commandOf<null>({
-      name: 'the controller lets work follow its masters',
+      name: 'the controller looks after its records',
       weight: 3,
       arbitrary: fc.constant(null),
-      run: (_, cluster) => cluster.followMasters().catch(() => undefined),
+      run: (_, cluster) => cluster.tend().catch(() => undefined),
     }),
   ];
 }

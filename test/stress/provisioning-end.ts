@@ -5,6 +5,7 @@ import { capacityOf } from '../../src/volumes/capacity.ts';
 import { parseClassParameters } from '../../src/volumes/class-parameters.ts';
 import { entriesOf } from '../../src/volumes/pool-choice.ts';
 import { isSameLayout } from '../../src/volumes/slot-layout.ts';
+import { isHeld } from '../../src/volumes/slot-promise.ts';
 import { slotPath, type VolumeRecord } from '../../src/volumes/volume-record.ts';
 import type { ModelPool } from '../model-pool.ts';
 import { type ProvisioningCluster, unitBytes } from '../provisioning-cluster.ts';
@@ -30,11 +31,12 @@ export async function bringToAnEnd(model: ProvisioningModel, cluster: Provisioni
     cluster.setReachable(index, true);
   }
   cluster.restartWhatEnded();
-  await cluster.followMasters();
+  await cluster.tend();
   for (const claim of [...model.claims.values()].filter(({ isEnding }) => isEnding))
     await end(model, cluster, claim);
   for (const claim of [...model.claims.values()].filter(({ volume }) => volume === undefined))
     await settle(model, cluster, claim);
+  await cluster.tend();
   await untilScrubbed(cluster);
   if (cluster.violation !== undefined) throw cluster.violation;
 }
@@ -93,9 +95,10 @@ function hasRoom(pool: ModelPool, fileCount: number, units: number): boolean {
 async function untilScrubbed(cluster: ProvisioningCluster): Promise<void> {
   await waitUntil('every slot that nobody has is zero', async () => {
     if (cluster.violation !== undefined) throw cluster.violation;
+    const [volumes, slots] = await Promise.all([cluster.store.list(), cluster.store.slots()]);
     const published = await cluster.publishedVolumeIds();
-    return (await cluster.store.slots()).every(
-      ({ phase, formerVolumeId }) => phase !== 'Scrubbing' || published.has(formerVolumeId),
+    return slots.every(
+      (slot) => slot.phase !== 'Scrubbing' || published.has(slot.formerVolumeId) || isHeld(slot, volumes),
     );
   });
 }

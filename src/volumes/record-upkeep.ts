@@ -1,4 +1,5 @@
-// Lets the work on a pool follow its master: records name the node that does it, and another may have become master since.
+// Puts records right that nobody calls for: work follows a pool's master, and what a write that was long on its way has left
+// goes. Every step can be repeated, by several processes at once.
 import { DriverError } from '../errors.ts';
 import type { PoolFacts, Pools } from './pool-facts.ts';
 import type { VolumeRecord } from './volume-record.ts';
@@ -23,18 +24,25 @@ export async function followMaster(
 }
 
 /**
- * Names the masters in all records of work that is not done, volumes and slots. For who looks after records now and then:
- * nobody calls for a slot that waits to be zeroed.
+ * Looks after all records. For who does so now and then: nobody calls for a slot that waits to be zeroed.
  */
-export async function followMasters(records: VolumeRecords, pools: Pools): Promise<void> {
+export async function tendRecords(records: VolumeRecords, pools: Pools): Promise<void> {
   const byUuid = new Map((await pools.list()).map((pool) => [pool.uuid, pool]));
-  for (const record of await records.list())
+  const volumes = await records.list();
+  for (const record of volumes)
     if (!isDone(record)) await followMaster(records, record.name, byUuid.get(record.spec.poolUuid));
+  const owned = new Set(volumes.filter(isHandedOut).map(({ spec }) => spec.slot));
   for (const slot of await records.slots()) {
     const master = byUuid.get(slot.poolUuid)?.master;
-    if (slot.phase !== 'Scrubbing' || master === undefined || master === slot.node) continue;
-    await isWritten(records.updateSlot({ ...slot, node: master }));
+    // A slot has a record of its own only while no volume has it.
+    if (owned.has(slot.slot)) await isWritten(records.removeSlot(slot));
+    else if (slot.phase === 'Scrubbing' && master !== undefined && master !== slot.node)
+      await isWritten(records.updateSlot({ ...slot, node: master }));
   }
+}
+
+function isHandedOut({ deleting, status }: VolumeRecord): boolean {
+  return !deleting && status.phase === 'Ready';
 }
 
 function isDone({ deleting, status }: VolumeRecord): boolean {
