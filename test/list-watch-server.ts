@@ -157,6 +157,11 @@ export class ListWatchServer {
     this.#publish({ version: this.#version, type: 'DELETED', collection, object: gone });
   }
 
+  /** What there is, of every namespace. */
+  objects(collection: string): readonly ServedObject[] {
+    return [...this.#objects].filter(([key]) => key.startsWith(`${collection} `)).map(([, object]) => object);
+  }
+
   /** Forgets all changes so far: who asks for one of them is told 410. */
   compact(): void {
     this.#compactedTo = this.#version;
