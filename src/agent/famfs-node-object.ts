@@ -6,16 +6,15 @@ import { type ApiObject, apiVersion } from '../kubernetes/api-object.ts';
 import type { FamfsNode, FamfsNodeStatus } from '../kubernetes/famfs-node.ts';
 import { famfsNodes, nodes } from '../kubernetes/resources.ts';
 
-const fieldManager = 'famfs-csi-agent';
 const requestTimeoutMs = 10_000;
 
 export class FamfsNodeObject {
-  readonly #client: Pick<ApiClient, 'get' | 'create' | 'apply'>;
+  readonly #client: Pick<ApiClient, 'get' | 'create' | 'mergePatch'>;
   readonly #name: string;
   #isThere = false;
 
   /** @param name of the Node, and so of its FamfsNode */
-  constructor(client: Pick<ApiClient, 'get' | 'create' | 'apply'>, name: string) {
+  constructor(client: Pick<ApiClient, 'get' | 'create' | 'mergePatch'>, name: string) {
     this.#client = client;
     this.#name = name;
   }
@@ -30,11 +29,11 @@ export class FamfsNodeObject {
   /** Writes the whole status; nobody else writes any of it. @throws DriverError of the API client */
   async write(status: FamfsNodeStatus, signal: AbortSignal): Promise<void> {
     if (!this.#isThere) await this.#make(signal);
-    const object: FamfsNode = { apiVersion, kind: 'FamfsNode', metadata: { name: this.#name }, status };
-    const options = { fieldManager, force: true, subresource: 'status' as const, ...this.#options(signal) };
+    const options = { subresource: 'status' as const, ...this.#options(signal) };
     // Whatever went wrong, the object may be gone, as when its Node was deleted and has come back.
     this.#isThere = false;
-    await this.#client.apply<FamfsNode>(famfsNodes, object, options);
+    // Not by server-side apply: a list of which it takes the last item is gone, and every list is required.
+    await this.#client.mergePatch<FamfsNode>(famfsNodes, this.#name, { status }, options);
     this.#isThere = true;
   }
 

@@ -33,9 +33,14 @@ export class OwnWrites<T extends ApiObject> {
     this.#note(object, undefined);
   }
 
-  /** The name has no object any more; `known` is what was believed when that was asked. */
+  /** What was written last, and not forgotten since; undefined also when that was a removal. */
+  written(name: string): T | undefined {
+    return this.#writes.get(name)?.object;
+  }
+
+  /** There is nothing to remember of the name; `known` is what was written when that was asked. */
   forget(name: string, known: T | undefined): void {
-    if (this.#writes.get(name)?.object === known) this.#writes.delete(name);
+    if (this.written(name) === known) this.#writes.delete(name);
   }
 
   /** The newer of what the cache has and what was written. */

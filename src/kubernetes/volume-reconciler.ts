@@ -1,8 +1,8 @@
-// Looks after FamfsVolumes that nobody is calling for: names the master in their records when it moved, and tells people why
-// one does not go on. Runs where the Lease is held.
+// Looks after FamfsVolumes that nobody is calling for (volumes/record-upkeep.ts): lets them follow the master when it moved, and
+// tells people why one does not go on. Runs where the Lease is held.
 import type { Logger } from '../observe/logger.ts';
-import { followMasters } from '../volumes/master-following.ts';
 import type { Pools } from '../volumes/pool-facts.ts';
+import { tendRecords } from '../volumes/record-upkeep.ts';
 import type { VolumeRecords } from '../volumes/volume-records.ts';
 import { conditionOf, reasonOfCondition } from './conditions.ts';
 import type { EventNote, EventRecorder } from './event-recorder.ts';
@@ -23,7 +23,7 @@ export interface VolumeReconcilerParts {
 }
 
 /** The one thing to be done for all volumes together. */
-const masters = 'masters';
+const upkeep = 'upkeep';
 const paceMs = 1_000;
 const lookAgainMs = 30_000;
 
@@ -37,12 +37,12 @@ export class VolumeReconciler {
 
   constructor(parts: VolumeReconcilerParts) {
     this.#parts = parts;
-    this.#queue = new KeyedQueue({ work: () => this.#follow(), log: parts.log });
+    this.#queue = new KeyedQueue({ work: () => this.#tend(), log: parts.log });
   }
 
   start(): void {
     const { famfsVolumes, famfsPools, reports } = this.#parts;
-    const look = (): void => this.#queue.add(masters);
+    const look = (): void => this.#queue.add(upkeep);
     this.#subscriptions = [
       famfsVolumes.onChange((name) => this.#tell(name)),
       famfsPools.onChange(look),
@@ -57,11 +57,11 @@ export class VolumeReconciler {
     await this.#queue.stop();
   }
 
-  async #follow(): Promise<number> {
+  async #tend(): Promise<number> {
     const waitMs = this.#lookedAtMs + paceMs - performance.now();
     if (waitMs > 0) return Math.ceil(waitMs);
     this.#lookedAtMs = performance.now();
-    await followMasters(this.#parts.records, this.#parts.pools);
+    await tendRecords(this.#parts.records, this.#parts.pools);
     return lookAgainMs;
   }
 

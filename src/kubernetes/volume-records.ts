@@ -29,6 +29,8 @@ export interface KubernetesVolumeRecordsParts {
   /** Started and stopped by whoever made it. */
   readonly cache: Pick<ObjectCache<FamfsVolume>, 'get' | 'list' | 'onChange' | 'synced'>;
   readonly log: Logger;
+  /** When the cache follows the records of one node alone: that node. What has moved to another is not there any more. */
+  readonly nodeName?: string;
 }
 
 /** What one object says: a volume, a slot, or nothing that this program understands. */
@@ -148,22 +150,29 @@ export class KubernetesVolumeRecords implements VolumeRecords {
       if (newest === undefined) objects.delete(name);
       else objects.set(name, newest);
     }
-    return [...objects.values()].map((object) => this.#read(object));
+    return [...objects.values()].filter((object) => this.#isOurs(object)).map((object) => this.#read(object));
   }
 
   #newest(name: string): FamfsVolume | undefined {
-    return this.#own.newest(name, this.#parts.cache.get(name));
+    const newest = this.#own.newest(name, this.#parts.cache.get(name));
+    return newest !== undefined && this.#isOurs(newest) ? newest : undefined;
+  }
+
+  #isOurs({ spec }: FamfsVolume): boolean {
+    const { nodeName = spec.nodeName } = this.#parts;
+    return spec.nodeName === nodeName;
   }
 
   /** The object as it is, asked for where the cache may be behind. */
   async #certain(name: string): Promise<FamfsVolume | undefined> {
-    const known = this.#newest(name);
-    if (!this.#doubts.has(name) && !this.#own.isDoubtful(name)) return known;
+    if (!this.#doubts.has(name) && !this.#own.isDoubtful(name)) return this.#newest(name);
+    const known = this.#own.written(name);
     const found = await this.#parts.client.get<FamfsVolume>(famfsVolumes, name);
     this.#doubts.delete(name);
     const cached = this.#parts.cache.get(name);
-    if (found !== undefined) this.#own.wrote(found);
-    else if (cached !== undefined) this.#own.removed(cached);
+    // What has moved away is remembered only until the cache has lost it.
+    if (found !== undefined && (cached !== undefined || this.#isOurs(found))) this.#own.wrote(found);
+    else if (found === undefined && cached !== undefined) this.#own.removed(cached);
     else this.#own.forget(name, known);
     return this.#newest(name);
   }

@@ -64,7 +64,7 @@ function buildAgent(
     fieldSelector: `spec.nodeName=${nodeId}`,
   });
   const pools = new ObjectCache<FamfsPool>({ client, resource: famfsPools, log });
-  const records = new KubernetesVolumeRecords({ client, cache: volumes, log });
+  const records = new KubernetesVolumeRecords({ client, cache: volumes, log, nodeName: nodeId });
   const published = new PublishedVolumes({ client, mounter });
   const reports = new NodeReporter({
     place: new FamfsNodeObject(client, nodeId),
