@@ -65,6 +65,8 @@ export class ProvisioningCluster implements Pools {
   readonly failures = new Map<string, { verb: Verb; reason: Reason; timesLeft: number }>();
   /** How often what was done to it. */
   readonly counts = new Map<string, number>();
+  /** UUIDs of pools whose mounts answer nothing. */
+  readonly hanging = new Set<string>();
   readonly #mistakes: Mistakes;
   readonly #volumeIds = new Set<string>();
   readonly #sleeping = new Set<FaultyRecords>();
@@ -275,7 +277,8 @@ export class ProvisioningCluster implements Pools {
     };
     return {
       makeFiles: async function* (poolUuid, directory, layout, signal) {
-        await step(signal);
+        do await step(signal);
+        while (cluster.hanging.has(poolUuid));
         const pool = cluster.#workOn(poolUuid, 'makeFiles');
         if (pool.master !== node) throw new DriverError('not-master', `${node} is not`);
         const paths = fileNamesOf(layout).map((file) => `${directory}/${file}`);
