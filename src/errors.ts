@@ -32,6 +32,7 @@ export const reasons = {
   'path-not-directory': 'the path names a file where a directory is needed',
   // making things in a pool
   'not-master': 'only the master node of a pool can create files in it',
+  'name-taken': 'this node shows a name that is not in the log of the pool, and cannot be made again',
   'exists-differently': 'a file or directory of that name exists with another size or type',
   'out-of-space': 'no free run of the pool is long enough',
   'log-full': 'the log of the pool has no entry left',

@@ -1,11 +1,15 @@
 // Making and zeroing files on the master of a pool: with the real mounter, the simulator's famfs, and kill -9.
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterNode } from '../../test/cluster-node.ts';
+import { sourceProgram } from '../../test/driver-process.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
 import type { RunningMounter } from '../../test/running-mounter.ts';
 import { SimulatedCluster } from '../../test/simulated-cluster.ts';
+import { EffectFolder } from '../../test/stress/effect-folder.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
@@ -122,5 +126,59 @@ describe('making files in a pool', { skip }, () => {
     assert.deepEqual(reports.at(-1), { bytesDone: 66n * mib, bytesTotal: 66n * mib });
     assert.ok(readFileSync(path).every((byte) => byte === 0));
     await assert.rejects(zero('v/dirty', ['missing']), { reason: 'path-not-found' });
+  });
+});
+
+describe('a famfs command that is killed between a name and its log entry', { skip }, () => {
+  let cluster: SimulatedCluster;
+  let node: ClusterNode;
+  let mounter: RunningMounter;
+  let poolUuid: string;
+  let points: EffectFolder;
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-effects-'));
+
+  before(async () => {
+    points = new EffectFolder(folder);
+    cluster = new SimulatedCluster({ program: [...points.launcher, ...sourceProgram] });
+    await cluster.addMemory();
+    node = await cluster.addNode('a');
+    poolUuid = await node.format('dax0.0');
+    mounter = cluster.startMounter(node);
+    await mounter.ready(poolUuid);
+  });
+  after(async () => {
+    await cluster?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function make(directory: string): Promise<void> {
+    const files = [{ name: 'data', sizeBytes: 2n * mib }];
+    const order = { ...{ poolUuid, directory, files }, mode: 0o640, uid: 1000, gid: 1000 };
+    for await (const _ of mounter.calls.makeFiles(order, {}));
+  }
+
+  it('leaves a name that is not taken for the file: the pool is mounted anew, and the file made', async () => {
+    points.arm('famfs creat: before log file');
+    await make('v/one').catch(() => undefined);
+    assert.equal(points.killedAt, 'famfs creat: before log file');
+    await make('v/one');
+    assert.match(mounter.log, /pool mounted anew/);
+    const { logEntries } = await mounter.calls.stat({ poolUuid, path: 'v' });
+    assert.equal(logEntries, 3n);
+  });
+
+  it('is told from a file when the pool is in use, and mended when that ends', async () => {
+    const target = node.target('pod');
+    await mounter.calls.bind({ poolUuid, path: 'v/one', target, volumeId: 'pod' });
+    points.arm('famfs creat: before log file');
+    await make('v/two').catch(() => undefined);
+    assert.ok(points.killedAt);
+    await assert.rejects(make('v/two'), { reason: 'name-taken', message: /v\/two\/data .* volume pod at/ });
+    await make('v/three');
+    await mounter.calls.unbind({ target });
+    await make('v/two');
+    const report = await node.do('famfs', 'fsck', node.modeFlag, node.poolPath(poolUuid));
+    assert.match(report, /No allocation errors found/);
+    assert.match(report, /\b3 files/);
   });
 });

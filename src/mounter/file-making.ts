@@ -38,7 +38,7 @@ interface Wished extends LoggedPath {
 /**
  * Makes what is missing, in order: parents, the directory, the files. Room, log entries and path lengths are checked for
  * all of it first, so that what cannot be finished is not begun. The first report says what is there already.
- * @throws DriverError `not-master`, `out-of-space`, `log-full`, `path-too-long`, `exists-differently`, `pool-busy`,
+ * @throws DriverError `not-master`, `out-of-space`, `log-full`, `path-too-long`, `exists-differently`, `name-taken`, `pool-busy`,
  *   `log-refused`, what the pool's state says, or famfs's own failure when the file is not there afterwards
  */
 export async function* makeFiles(
@@ -50,7 +50,7 @@ export async function* makeFiles(
   const wished = wishedPaths(order);
   const { missing, summary } = await pool.asMaster(async (log) => {
     const read = await log.read();
-    const found = await pool.look(wished.map(({ path }) => path));
+    const found = await log.look(wished.map(({ path }) => path));
     return { missing: wished.filter((wish, index) => !isThere(wish, found[index])), summary: read };
   }, signal);
   const filesMissing = missing.filter(({ type }) => type === 'file').length;
@@ -140,10 +140,21 @@ function requireRoom(poolUuid: string, missing: readonly Wished[], summary: LogS
   }
 }
 
+/**
+ * famfs makes the name before it logs it, and a command that was killed in between leaves a name that every later one takes
+ * for done (famfs reference 4.3). Only this node shows it, until the pool is mounted anew.
+ */
+function nameTaken(poolUuid: string, path: string): DriverError {
+  return new DriverError(
+    'name-taken',
+    `This node shows ${path} in pool ${poolUuid}, and the log does not have it: a famfs command was killed before it had logged it, or somebody else made it. It goes when the pool is mounted anew on this node.`,
+  );
+}
+
 /** One famfs command, and the log afterwards; what famfs says decides nothing, but explains. */
 async function makeOne(pool: Pool, commands: FamfsCommands, wish: Wished, log: HeldLog): Promise<number> {
   const before = await log.read();
-  const [found] = await pool.look([wish.path]);
+  const [found] = await log.look([wish.path]);
   if (isThere(wish, found)) return before.entriesUsed;
   requireRoom(pool.uuid, [wish], before);
   const place = {
@@ -158,8 +169,10 @@ async function makeOne(pool: Pool, commands: FamfsCommands, wish: Wished, log: H
       ? await commands.mkdir(place, { lockFd: log.lockFd })
       : await commands.creat({ ...place, sizeBytes: wish.sizeBytes }, { lockFd: log.lockFd });
   const { entriesUsed } = await log.read();
-  const [made] = await pool.look([wish.path]);
+  const [made] = await log.look([wish.path]);
   if (made !== undefined && isThere(wish, made)) return entriesUsed;
+  const isLogFull = outcome.kind !== 'ok' && outcome.error.reason === 'log-full';
+  if (made === undefined && !isLogFull && (await log.shows(wish.path))) throw nameTaken(pool.uuid, wish.path);
   if (outcome.kind !== 'ok') throw outcome.error;
   throw new DriverError(
     'command-failed',

@@ -61,7 +61,7 @@ export async function* zeroFiles(
 async function sizedFiles(pool: Pool, paths: readonly string[], signal: AbortSignal): Promise<SizedFile[]> {
   const found = await pool.asMaster(async (log) => {
     await log.read();
-    return pool.look(paths);
+    return log.look(paths);
   }, signal);
   return paths.map((path, index) => {
     const entry = found[index];

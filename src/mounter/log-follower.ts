@@ -6,7 +6,7 @@ import type { CommandQueue } from './command-queue.ts';
 import { isPoolFailure } from './pool-failure.ts';
 import type { PoolMounts } from './pool-mounts.ts';
 import type { LogFigures, Problem } from './pool-state.ts';
-import type { LogSummary } from './pool-verbs.ts';
+import type { LoggedPath, LogSummary } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 
 export interface LogFollowerParts {
@@ -28,6 +28,10 @@ export interface HeldLog {
   readonly lockFd: number;
   /** What the log says when it is read to its end now, after the pool's identity was compared. */
   read(): Promise<LogSummary>;
+  /** What the log, as it was last read, holds under some paths. */
+  look(paths: readonly string[]): Promise<readonly (LoggedPath | undefined)[]>;
+  /** Whether this node's mount has something under a path, be it logged or not. */
+  shows(path: string): Promise<boolean>;
 }
 
 export class LogFollower {
@@ -73,10 +77,14 @@ export class LogFollower {
 
   /** Runs work on the log under the pool's lock; what it reads there is remembered. */
   hold<T>(work: (log: HeldLog) => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return this.#parts.queue.run(
-      (lockFd) => work({ lockFd, read: () => this.#read() }),
-      signal === undefined ? {} : { signal },
-    );
+    const { queue, worker } = this.#parts;
+    const heldBy = (lockFd: number): HeldLog => ({
+      lockFd,
+      read: () => this.#read(),
+      look: (paths) => worker.request('look', { paths }),
+      shows: (path) => worker.request('shows', { path }),
+    });
+    return queue.run((lockFd) => work(heldBy(lockFd)), signal === undefined ? {} : { signal });
   }
 
   /**

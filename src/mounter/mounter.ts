@@ -207,9 +207,18 @@ export class Mounter {
     return this.#pool(poolUuid).inspectMapping(path, signal);
   }
 
-  /** Makes files on the pool's master. @throws DriverError as `makeFiles` */
+  /** Makes files on the pool's master, which is mounted anew if that is what it takes. @throws DriverError as `makeFiles` */
   async *makeFiles(poolUuid: string, order: FilesOrder, signal: AbortSignal): AsyncGenerator<FilesProgress> {
-    yield* makeFiles(this.#pool(poolUuid), this.#parts.commands, order, signal);
+    const { commands } = this.#parts;
+    const pool = this.#pool(poolUuid);
+    try {
+      yield* makeFiles(pool, commands, order, signal);
+      return;
+    } catch (error) {
+      if (!(error instanceof DriverError) || error.reason !== 'name-taken') throw error;
+      await this.#renew(pool, error, signal);
+    }
+    yield* makeFiles(pool, commands, order, signal);
   }
 
   /** Zeroes files on the pool's master. @throws DriverError as `zeroFiles` */
@@ -243,6 +252,18 @@ export class Mounter {
   /** Lifts the hold on a pool, which is mounted again; success also for one that is not held, or not known. */
   resumePool(poolUuid: string): Promise<void> {
     return this.#busy.run([`hold ${poolUuid}`], async () => this.#parts.finder.pool(poolUuid)?.resume());
+  }
+
+  async #renew(pool: Pool, cause: DriverError, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#busy.run([`hold ${pool.uuid}`], () => pool.renew(signal));
+    } catch (error) {
+      const { message } = DriverError.from(error);
+      throw new DriverError(cause.reason, `${cause.message} That cannot be done now: ${message}`, {
+        cause: error,
+      });
+    }
+    this.#parts.log.info('pool mounted anew', { pool: pool.uuid, problem: cause.message });
   }
 
   #requireAble(): void {

@@ -10,6 +10,7 @@ import { unsuitability } from './device-suitability.ts';
 import type { MounterSettings } from './mounter-settings.ts';
 import type { Pool } from './pool.ts';
 import type { PoolDevice } from './pool-device.ts';
+import { forgetHoldsOn } from './pool-hold.ts';
 import type { PoolMounts } from './pool-mounts.ts';
 import type { DeviceState, Problem } from './pool-state.ts';
 
@@ -26,7 +27,7 @@ interface SeenDevice {
 }
 
 export interface PoolFinderParts {
-  readonly settings: Pick<MounterSettings, 'pools' | 'sysfsRoot' | 'allowDriverSwitch'>;
+  readonly settings: Pick<MounterSettings, 'pools' | 'sysfsRoot' | 'allowDriverSwitch' | 'lockDir'>;
   readonly mounts: PoolMounts;
   readonly listDevices: () => DaxDevice[];
   readonly makePool: (uuid: string, device: PoolDevice) => Pool;
@@ -131,6 +132,7 @@ export class PoolFinder {
   async #identify(seen: SeenDevice): Promise<void> {
     try {
       const uuid = await this.#parts.mounts.identify(this.#poolDevice(seen.device), seen.device.driver);
+      forgetHoldsOn(seen.device.name, uuid, this.#parts.settings.lockDir);
       const refusal = this.#refusal(uuid, seen.device);
       this.#note(seen, uuid, refusal);
       if (refusal === undefined) {

@@ -1,10 +1,13 @@
 // Whether a pool is kept from being mounted on this node, and whether it may be just now. The note lies on the host, so that
 // a mounter that is killed in between is followed by one that keeps to it; a reboot ends it, as it ends all mounts.
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { DriverError } from '../errors.ts';
 import { atEffect } from '../linux/effect-point.ts';
 import type { KnownBind } from './bind-registry.ts';
 import type { Problem } from './pool-state.ts';
+
+const notePrefix = 'held-';
 
 export class PoolHold {
   readonly #poolUuid: string;
@@ -14,11 +17,11 @@ export class PoolHold {
   #isHeld: boolean;
   #isClosing = false;
 
-  /** @param note a file on the host that is there while the pool is held */
-  constructor(poolUuid: string, note: string) {
+  /** @param folder a folder on the host that a boot clears */
+  constructor(poolUuid: string, folder: string) {
     this.#poolUuid = poolUuid;
-    this.#note = note;
-    this.#isHeld = existsSync(note);
+    this.#note = path.join(folder, `${notePrefix}${poolUuid}`);
+    this.#isHeld = existsSync(this.#note);
   }
 
   get isHeld(): boolean {
@@ -63,12 +66,13 @@ export class PoolHold {
 
   /**
    * Holds the pool and has its mount taken down. When that fails, nothing is held.
+   * @param deviceName what the pool lies on
    * @throws DriverError `pool-in-use` naming volumes, and what taking down throws
    */
-  async take(binds: readonly KnownBind[], takeDown: () => Promise<void>): Promise<void> {
+  async take(binds: readonly KnownBind[], deviceName: string, takeDown: () => Promise<void>): Promise<void> {
     try {
-      this.#requireUnused(binds);
-      atEffect('note hold', () => writeFileSync(this.#note, '', { mode: 0o600 }));
+      this.requireUnused(binds);
+      atEffect('note hold', () => writeFileSync(this.#note, deviceName, { mode: 0o600 }));
       this.#isHeld = true;
       await takeDown();
     } catch (error) {
@@ -82,14 +86,8 @@ export class PoolHold {
     this.#isHeld = false;
   }
 
-  #released(): Problem {
-    return {
-      reason: 'pool-released',
-      message: `Pool ${this.#poolUuid} was released on this node, mostly to be formatted anew; it is mounted again when the hold is lifted.`,
-    };
-  }
-
-  #requireUnused(binds: readonly KnownBind[]): void {
+  /** @throws DriverError `pool-in-use` naming the volumes that are published, or about to be */
+  requireUnused(binds: readonly KnownBind[]): void {
     const users = [
       ...binds.map(({ volumeId, target }) => `volume ${volumeId} at ${target}`),
       ...[...this.#beginning].map((volumeId) => `volume ${volumeId}, which is just being published`),
@@ -100,5 +98,22 @@ export class PoolHold {
       'pool-in-use',
       `Pool ${this.#poolUuid} is in use on this node by ${users.slice(0, 3).join('; ')}${more}. It is not released before that ends.`,
     );
+  }
+
+  #released(): Problem {
+    return {
+      reason: 'pool-released',
+      message: `Pool ${this.#poolUuid} was released on this node, mostly to be formatted anew; it is mounted again when the hold is lifted.`,
+    };
+  }
+}
+
+/** Removes the notes of pools that were held on a device and are no more: it carries another one now. */
+export function forgetHoldsOn(deviceName: string, carriedUuid: string, folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (!name.startsWith(notePrefix) || name === `${notePrefix}${carriedUuid}`) continue;
+    const note = path.join(folder, name);
+    if (readFileSync(note, 'utf8') !== deviceName) continue;
+    atEffect('remove hold', () => rmSync(note, { force: true }));
   }
 }

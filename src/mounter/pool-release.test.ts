@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterNode } from '../../test/cluster-node.ts';
@@ -132,7 +132,7 @@ describe('a pool that is released', { skip }, () => {
   });
 
   it('is finished by the next mounter when the first was killed in the middle', async () => {
-    closeSync(openSync(path.join(master.places.locks, `held-${poolUuid}`), 'w'));
+    writeFileSync(path.join(master.places.locks, `held-${poolUuid}`), 'dax0.0');
     await atMaster.kill();
     assert.equal(isMounted(master), true);
     await atMaster.restart();

@@ -15,6 +15,7 @@ export interface PoolReleaseParts {
   readonly mounts: PoolMounts;
   /** By its turns nothing runs famfs commands on the pool meanwhile. */
   readonly follower: LogFollower;
+  readonly deviceName: () => string;
   /** The mount that the pool uses, if it has one. */
   readonly place: () => MountPlace | undefined;
   readonly onDown: () => void;
@@ -34,12 +35,27 @@ export class PoolRelease {
    * @param atWork what the pool has begun and must come to its end first
    * @throws DriverError `pool-in-use` naming volumes or processes, `pool-busy`; nothing is held then
    */
-  async release(atWork: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  release(atWork: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    return this.#close(atWork, () => this.#hold(), signal);
+  }
+
+  /** Takes the mount down without a hold, for it to be made again at once. @throws DriverError as `release` */
+  renew(atWork: Promise<unknown>, signal: AbortSignal): Promise<void> {
+    const { hold, registry, uuid, onDown } = this.#parts;
+    const takeDown = async (): Promise<void> => {
+      hold.requireUnused(registry.ofPool(uuid));
+      await this.#takeDown();
+      onDown();
+    };
+    return this.#close(atWork, takeDown, signal);
+  }
+
+  async #close(atWork: Promise<unknown>, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
     const { hold, follower, onChange } = this.#parts;
     try {
       await hold.whileClosing(async () => {
         await abortable(atWork, signal);
-        await follower.hold(() => this.#takeDown(), signal);
+        await follower.hold(work, signal);
       });
     } finally {
       onChange();
@@ -51,16 +67,19 @@ export class PoolRelease {
     const { uuid, hold, follower, log } = this.#parts;
     if (!hold.isHeld) return;
     await follower
-      .hold(() => this.#takeDown())
+      .hold(() => this.#hold())
       .catch((error: unknown) => log.warn('pool cannot be released', { pool: uuid, error }));
   }
 
-  async #takeDown(): Promise<void> {
-    const { uuid, hold, mounts, registry, place, onDown } = this.#parts;
-    await hold.take(registry.ofPool(uuid), async () => {
-      const mounted = place() ?? mounts.placeOf(uuid);
-      if (mounted !== undefined) await mounts.takeDown(uuid, mounted);
-    });
+  async #hold(): Promise<void> {
+    const { uuid, hold, registry, deviceName, onDown } = this.#parts;
+    await hold.take(registry.ofPool(uuid), deviceName(), () => this.#takeDown());
     onDown();
+  }
+
+  async #takeDown(): Promise<void> {
+    const { uuid, mounts, place } = this.#parts;
+    const mounted = place() ?? mounts.placeOf(uuid);
+    if (mounted !== undefined) await mounts.takeDown(uuid, mounted);
   }
 }

@@ -82,6 +82,8 @@ export interface PoolVerbs {
     request: { readonly paths: readonly string[] };
     response: readonly (LoggedPath | undefined)[];
   };
+  /** Whether the mount has something under a path, be it logged or not. */
+  shows: { request: { readonly path: string }; response: boolean };
   /** Writes zeros over a range of a file, through the mount. */
   zero: { request: FileRange; response: undefined };
   /** Whether a range of a file reads as zeros, through the mount. */

@@ -86,6 +86,8 @@ class PoolWorkerState {
       refreshLog: () => this.#refresh(),
       logMoved: () => this.#hasMoved(),
       look: ({ paths }) => paths.map((path) => loggedPath(this.#readLog().find(path))),
+      shows: ({ path }) =>
+        withPoolRoot(mountPath, (rootFd) => lstatOrFailure(`/proc/self/fd/${rootFd}/${path}`) !== undefined),
       zero: (range) => zeroRange(mountPath, range),
       isZero: (range) => isZeroRange(mountPath, range),
       contents: ({ path }) => this.#contents(path),

@@ -19,7 +19,7 @@ import type { PoolHold } from './pool-hold.ts';
 import type { MountedBy, PoolMounts } from './pool-mounts.ts';
 import { PoolRelease } from './pool-release.ts';
 import { isSameProblem, type PoolPhase, type PoolState, type Problem, type Role } from './pool-state.ts';
-import type { BindOrder, LoggedPath, MappingEvidence, PathContents } from './pool-verbs.ts';
+import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 
 /** What a pool works with. */
@@ -69,6 +69,7 @@ export class Pool {
     this.#release = new PoolRelease({
       ...{ uuid, mounts, log, onChange, hold: parts.hold, registry: parts.registry },
       follower: this.#follower,
+      deviceName: () => this.#device.name,
       place: () => this.#mount?.place,
       onDown: () => this.#forgetMount(),
     });
@@ -174,11 +175,6 @@ export class Pool {
     );
   }
 
-  /** What the log, as it was last read, holds under some paths. */
-  look(paths: readonly string[]): Promise<readonly (LoggedPath | undefined)[]> {
-    return this.#observed(() => this.#parts.worker.request('look', { paths }));
-  }
-
   /** Whether a writer here can stop the pool for everybody. */
   async operationPolicy(signal: AbortSignal): Promise<'protected' | 'open'> {
     await this.#ready(signal);
@@ -212,6 +208,13 @@ export class Pool {
   /** Takes this node's mount of the pool down and keeps it down until `resume`. @throws DriverError as `PoolRelease.release` */
   release(signal: AbortSignal): Promise<void> {
     return this.#release.release(Promise.all([this.#bringUp, this.#ticking]), signal);
+  }
+
+  /** Mounts the pool anew, once nothing uses it. @throws DriverError as `PoolRelease.renew`, and why it cannot be mounted */
+  async renew(signal: AbortSignal): Promise<void> {
+    await this.#release.renew(Promise.all([this.#bringUp, this.#ticking]), signal);
+    await abortable(this.bringUp(), signal);
+    this.#requireServing();
   }
 
   /** Lifts the hold, if there is one, and mounts the pool again. */

@@ -64,7 +64,7 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
         log,
         worker: workerOf(uuid, mounts.pathOf(uuid)),
         queue: new CommandQueue(path.join(settings.lockDir, `pool-${uuid}`)),
-        hold: new PoolHold(uuid, path.join(settings.lockDir, `held-${uuid}`)),
+        hold: new PoolHold(uuid, settings.lockDir),
         replayIntervalMs: settings.replayIntervalMs,
         onChange: () => changes.raise(),
       }),

@@ -35,6 +35,7 @@ export const statusOfReason = {
   'path-not-visible': status.UNAVAILABLE,
   'path-not-directory': status.INVALID_ARGUMENT,
   'not-master': status.FAILED_PRECONDITION,
+  'name-taken': status.UNAVAILABLE,
   'exists-differently': status.ALREADY_EXISTS,
   'out-of-space': status.RESOURCE_EXHAUSTED,
   'log-full': status.RESOURCE_EXHAUSTED,

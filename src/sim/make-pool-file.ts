@@ -2,6 +2,7 @@
 // leaves a name without an entry. Must not know which command asked.
 import { statSync } from 'node:fs';
 import type { Extent, FileEntry } from '../famfs/log-entry.ts';
+import { atEffect } from '../linux/effect-point.ts';
 import { abortOnAssertion, type CommandContext } from './command-context.ts';
 import type { LockedLog } from './locked-log.ts';
 import { relativePathOf } from './mounted-pool.ts';
@@ -69,7 +70,7 @@ export function makePoolFile(
     context.complain('famfs_log_file_creation: log full');
     return 'log-full';
   }
-  session.append({ ...entry, path: cutPath(relativePath) });
+  atEffect('log file', () => session.append({ ...entry, path: cutPath(relativePath) }));
   return 'made';
 }
 

@@ -4,6 +4,7 @@ import { statSync } from 'node:fs';
 import { encodeLogHeader } from '../famfs/log-header.ts';
 import { emptyLogHeader, minLogLengthBytes, newSuperblock } from '../famfs/log-writer.ts';
 import { encodeSuperblock } from '../famfs/superblock.ts';
+import { atEffect } from '../linux/effect-point.ts';
 import { scanSize } from './c-numbers.ts';
 import type { CommandContext } from './command-context.ts';
 import { checkDaxMode, isFamfsDriverRequired } from './dax-mode.ts';
@@ -160,9 +161,11 @@ function writeFileSystem(context: CommandContext, settings: Settings, nodeDevice
     devicePath: Buffer.from(devicePath).subarray(0, maxDevicePathBytes).toString(),
     logLengthBytes: settings.logLengthBytes,
   });
-  clearLog(device, settings.logLengthBytes);
-  writeLog(device, 0, encodeLogHeader(emptyLogHeader(settings.logLengthBytes)));
-  writeSuperblockBytes(device, encodeSuperblock(superblock));
+  atEffect('clear log', () => {
+    clearLog(device, settings.logLengthBytes);
+    writeLog(device, 0, encodeLogHeader(emptyLogHeader(settings.logLengthBytes)));
+  });
+  atEffect('write superblock', () => writeSuperblockBytes(device, encodeSuperblock(superblock)));
   const superblockBytes = readSuperblockBytes(device);
   const log = readLogImage((offset, length) => readLog(device, offset, length), settings.logLengthBytes);
   printFsckReport(context, { superblock, superblockBytes, log }, true);
