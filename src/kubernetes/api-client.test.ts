@@ -292,6 +292,32 @@ describe('credentials', () => {
     client.close();
   });
 
+  test('of a pod are in a file that is replaced, and may end in a newline', async (context) => {
+    const { server } = await servedApi(context);
+    const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-access-'));
+    context.after(() => rmSync(folder, { recursive: true }));
+    const tokenFile = path.join(folder, 'token');
+    const config = JSON.parse(server.kubeconfig()) as { users: object[] };
+    // As KubeConfig says it when it is loaded in a pod.
+    config.users = [
+      { name: 'test', user: { 'auth-provider': { name: 'tokenFile', config: { tokenFile } } } },
+    ];
+    writeFileSync(tokenFile, 'first\n');
+    const client = new ApiClient({ access: KubeAccess.fromText(JSON.stringify(config)) });
+    await client.get(things, 'a');
+    writeFileSync(tokenFile, 'second\n');
+    const end = server.always(
+      ({ headers }) => headers.authorization === 'Bearer first',
+      (_, response) => reply(response, refusal(401, 'Unauthorized', 'expired')),
+    );
+    assert.equal(await client.get(things, 'a'), undefined);
+    end();
+    rmSync(tokenFile);
+    assert.equal(await client.get(things, 'a'), undefined);
+    assert.equal(server.requests.at(-1)?.headers.authorization, 'Bearer second');
+    client.close();
+  });
+
   test('that lead nowhere are mistakes of the configuration', () => {
     assert.throws(
       () => KubeAccess.fromFile('/nowhere/kubeconfig'),
