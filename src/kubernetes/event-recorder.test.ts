@@ -73,6 +73,17 @@ describe('a recorder of events', () => {
     await waitUntil('one more is counted', async () => (await all()).some(({ count }) => count === 501));
   });
 
+  test('asks nothing of the server for a repeat until it is time', async (context) => {
+    const { server, recorder, all } = await recorded(context, 60_000);
+    recorder.record(pool, note);
+    await waitUntil('it is there', async () => (await all()).length === 1);
+    for (let count = 0; count < 20; count += 1) {
+      recorder.record(pool, note);
+      await all();
+    }
+    assert.equal(server.requests.filter(isEvent).length, 1);
+  });
+
   test('makes an event anew that the server has forgotten', async (context) => {
     const { server, recorder, all } = await recorded(context);
     recorder.record(pool, note);
