@@ -218,7 +218,7 @@ export class VolumeMaker {
         fileNamesOf(spec.layout),
         signal,
       ))
-        await zeroing.perhaps(() => report({ bytesZeroed: bytesDone }));
+        await zeroing.perhaps(() => unlessAway(() => report({ bytesZeroed: bytesDone })));
       await report({
         phase: 'Ready',
         bytesZeroed: BigInt(spec.layout.fileCount) * spec.layout.fileSizeBytes,
@@ -243,7 +243,7 @@ export class VolumeMaker {
         fileNamesOf(layout),
         signal,
       ))
-        await paced.perhaps(() => report({ bytesZeroed: bytesDone }));
+        await paced.perhaps(() => unlessAway(() => report({ bytesZeroed: bytesDone })));
       // Whoever had it meanwhile may have written behind the zeroes.
       if ((await this.#parts.publishedVolumeIds()).has(record.formerVolumeId)) throw calledOff(slot);
       await report({ phase: 'Reusable', bytesZeroed: BigInt(layout.fileCount) * layout.fileSizeBytes });
@@ -300,6 +300,15 @@ class Paced {
     if (performance.now() < this.#nextMs) return;
     this.#nextMs = performance.now() + this.#intervalMs;
     await act();
+  }
+}
+
+/** Progress is for people: while the records cannot be reached it is not told, and a terabyte is not begun anew for that. */
+async function unlessAway(report: () => Promise<void>): Promise<void> {
+  try {
+    await report();
+  } catch (error) {
+    if (!(error instanceof DriverError && error.reason === 'api-unavailable')) throw error;
   }
 }
 

@@ -1,0 +1,52 @@
+// What the maker of volumes does when its way to the records is cut amid the work. Its part in whole provisioning is tried with
+// sequences (volumes.property.test.ts) and on a real API server (test/agent.api.test.ts).
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { FaultyRecords } from '../../test/faulty-records.ts';
+import { MemoryRecords } from '../../test/memory-records.ts';
+import { waitUntil } from '../../test/wait-until.ts';
+import type { PoolUuid } from './ids.ts';
+import { type SlotMaker, VolumeMaker } from './volume-maker.ts';
+import { newStatus, type VolumeRecord } from './volume-record.ts';
+
+const mib = 1n << 20n;
+const record: Omit<VolumeRecord, 'version'> = {
+  name: 'one',
+  deleting: false,
+  spec: {
+    ...{ volumeId: 'id', poolName: 'fast', poolUuid: '11111111-1111-4111-8111-111111111111' as PoolUuid },
+    ...{ slot: 'slot', node: 'n1', range: { requiredBytes: 1n, limitBytes: 0n } },
+    layout: { kind: 'file', fileCount: 1, fileSizeBytes: 4n * mib, fileMode: 0o640, owner: undefined },
+  },
+  status: newStatus,
+};
+
+it('the maker of volumes goes on filling with zeros while its progress cannot be told', async () => {
+  const store = new MemoryRecords();
+  await store.create(record);
+  const records = new FaultyRecords(store);
+  let begun = 0;
+  const maker: SlotMaker = {
+    async *makeFiles() {
+      yield { filesMade: 1, logEntries: 3 };
+    },
+    async *zeroFiles() {
+      begun++;
+      yield { bytesDone: mib };
+      records.isCut = true;
+      yield { bytesDone: 2n * mib };
+      records.isCut = false;
+      yield { bytesDone: 3n * mib };
+      yield { bytesDone: 4n * mib };
+    },
+  };
+  const making = new VolumeMaker({
+    ...{ records, maker, node: 'n1', publishedVolumeIds: async () => new Set<string>() },
+    log: { info: () => undefined, warn: () => undefined },
+    pace: { firstRetryMs: 1, longestRetryMs: 1, reportIntervalMs: 0, roundIntervalMs: 1_000 },
+  });
+  making.start();
+  await waitUntil('it is ready', async () => (await store.get('one'))?.status.phase === 'Ready');
+  await making.stop();
+  assert.equal(begun, 1);
+});
