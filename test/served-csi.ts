@@ -60,7 +60,6 @@ export class ServedCsi {
       driverName: 'csi.famfs.io',
       version: '1.2.3',
       probe: () => probe(this.mounter.view),
-      hasController: false,
     });
     this.#server.addService(identityService, identity);
     const options = { name: 'csi', unavailableReason: 'mounter-unavailable' } as const;

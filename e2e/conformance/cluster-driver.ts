@@ -7,7 +7,7 @@ import { apiVersion } from '../../src/kubernetes/api-object.ts';
 import { conditionOf } from '../../src/kubernetes/conditions.ts';
 import type { FamfsPool } from '../../src/kubernetes/famfs-pool.ts';
 import { KubeAccess } from '../../src/kubernetes/kube-access.ts';
-import { famfsPools } from '../../src/kubernetes/resources.ts';
+import { famfsPools, nodes } from '../../src/kubernetes/resources.ts';
 import { ApiServer } from '../../test/api-server.ts';
 import type { ClusterNode } from '../../test/cluster-node.ts';
 import { agentToken, controllerToken, installAccess, installCrds } from '../../test/driver-objects.ts';
@@ -37,6 +37,7 @@ export class ClusterDriver {
     const agent = new RunningAgent(node, {
       kubeconfig: server.kubeconfigOfToken(await agentToken(server, node.name)),
     });
+    await sayNodeIsReady(client, node.name);
     const controllerSocket = path.join(node.places.root, 'sockets/controller.sock');
     const controller = startController(
       node,
@@ -94,6 +95,14 @@ export class ClusterDriver {
       });
     }
   }
+}
+
+/** What the kubelet does, of which there is none here. */
+async function sayNodeIsReady(client: ApiClient, name: string): Promise<void> {
+  const now = new Date().toISOString();
+  const ready = { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'as if' };
+  const conditions = [{ ...ready, lastHeartbeatTime: now, lastTransitionTime: now }];
+  await client.mergePatch(nodes, name, { status: { conditions } }, { subresource: 'status' });
 }
 
 function startController(node: ClusterNode, socket: string, kubeconfig: string): DriverProcess {

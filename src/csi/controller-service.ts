@@ -46,11 +46,11 @@ export function controllerHandlers(options: ControllerServiceOptions): Handlers<
         volume: wireVolume(await provisioner.create(wish, signal)),
       }));
     },
-    deleteVolume: (request) => {
+    deleteVolume: (request, { signal }) => {
       const volumeId = requiredVolumeId(request.volumeId);
       checkedMap(request.secrets, 'secrets', { secret: true });
       return busy.run([`volume ${volumeId}`], async () => {
-        await provisioner.delete(volumeId);
+        await provisioner.delete(volumeId, signal);
         return {};
       });
     },

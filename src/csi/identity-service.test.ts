@@ -64,7 +64,7 @@ describe('what the driver is and offers', () => {
     const plugin = await served.identity.getPluginCapabilities({});
     assert.deepEqual(
       plugin.capabilities.map(({ service }) => service?.type),
-      [2],
+      [1, 2],
     );
     const offered = await served.node.nodeGetCapabilities({});
     assert.deepEqual(

@@ -5,17 +5,18 @@ import { type IdentityService, pluginCapabilities } from './protocol.ts';
 export interface IdentityOptions {
   readonly driverName: string;
   readonly version: string;
-  /** Volumes can be provisioned: the same answer from every instance of the driver. */
-  readonly hasController: boolean;
   /** Whether it can do its work; false while it is still finding out. @throws {DriverError} when something is missing */
   readonly probe: () => boolean;
 }
 
-/** Handlers of the Identity service. */
+/**
+ * Handlers of the Identity service. What the plugin can do is the same answer from every instance of it, of whatever role
+ * (CSI specification, GetPluginCapabilities).
+ */
 export function identityHandlers(options: IdentityOptions): Handlers<IdentityService> {
-  const { driverName, version, probe, hasController } = options;
+  const { driverName, version, probe } = options;
   const { CONTROLLER_SERVICE, VOLUME_ACCESSIBILITY_CONSTRAINTS } = pluginCapabilities;
-  const types = [...(hasController ? [CONTROLLER_SERVICE] : []), VOLUME_ACCESSIBILITY_CONSTRAINTS];
+  const types = [CONTROLLER_SERVICE, VOLUME_ACCESSIBILITY_CONSTRAINTS];
   return {
     getPluginInfo: async () => ({
       name: driverName,

@@ -107,7 +107,6 @@ function buildCsi(
       driverName,
       version: driverVersion,
       probe: () => probe(mounter.view),
-      hasController: true,
     }),
   );
   csi.addService(nodeService, nodeHandlers({ nodeId, mounter }));

@@ -37,6 +37,9 @@ const quietMethods = [
   'GetCapacity',
 ];
 
+/** Agents report within a second of a change; what they wrote then has to come back through the watch. */
+const reportDelayMs = 3_000;
+
 /** Runs the controller until SIGTERM or SIGINT. Volumes that are being made are made all the same. */
 export async function runController(argv: readonly string[]): Promise<void> {
   nameEffectRole('controller');
@@ -86,13 +89,10 @@ function buildController(
   const reports = new NodeReports({ famfsNodes, nodes });
   const nodesSynced = (signal: AbortSignal): Promise<void> => nodes.synced(signal);
   const pools = new ClusterPools({ famfsPools, famfsNodes, reports, nodesSynced });
-  const provisioner = new Provisioner({ records, pools });
+  const provisioner = new Provisioner({ records, pools, reportDelayMs });
   const csi = new RpcServer({ name: 'csi', logger: log, metrics, quietMethods });
   const probe = (): boolean => caches.areSynced;
-  csi.addService(
-    identityService,
-    identityHandlers({ driverName, version: driverVersion, probe, hasController: true }),
-  );
+  csi.addService(identityService, identityHandlers({ driverName, version: driverVersion, probe }));
   csi.addService(controllerService, controllerHandlers({ provisioner, records, pools }));
   const work = (): readonly LedPart[] => {
     const events = new EventRecorder({ client, log, component: fieldManager });

@@ -69,7 +69,6 @@ function buildServer(
       driverName,
       version: driverVersion,
       probe: () => probe(mounter.view),
-      hasController: false,
     }),
   );
   server.addService(nodeService, nodeHandlers({ nodeId: config.nodeId, mounter }));

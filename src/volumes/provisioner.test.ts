@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ProvisioningWorld, poolA, poolB, unit } from '../../test/provisioning-world.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { parseClassParameters } from './class-parameters.ts';
-import type { VolumeWish } from './provisioner.ts';
+import { Provisioner, type VolumeWish } from './provisioner.ts';
 import { sizeOf } from './slot-layout.ts';
 import { slotPath, type VolumeRecord } from './volume-record.ts';
 
@@ -133,6 +133,19 @@ describe('deleting a volume', () => {
     await world.provisioner.delete(spec.volumeId);
     assert.deepEqual(await world.records.list(), []);
     await world.provisioner.delete(spec.volumeId);
+  });
+
+  it('waits for what a node has not reported yet, as long as reports may take', async () => {
+    const { spec } = await create('one');
+    let looks = 0;
+    const pools = {
+      list: () => world.list(),
+      publishedVolumeIds: async () => new Set(++looks < 3 ? [spec.volumeId] : []),
+    };
+    const provisioner = new Provisioner({ records: world.records, pools, reportDelayMs: 60_000 });
+    await provisioner.delete(spec.volumeId);
+    assert.equal(looks, 3);
+    assert.deepEqual(await world.records.list(), []);
   });
 
   it('leads to another life under the same name, in the scrubbed slot of the first', async () => {

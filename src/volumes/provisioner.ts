@@ -1,5 +1,6 @@
 // Creates and deletes volumes as records; the work itself is the master's (volume-maker.ts). Knows no CSI message and no
 // API server. Every step can be repeated: what was begun is found again by the volume's name.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, type Reason } from '../errors.ts';
 import type { ClassParameters } from './class-parameters.ts';
 import {
@@ -34,7 +35,12 @@ export interface VolumeWish {
 export interface ProvisionerParts {
   readonly records: VolumeRecords;
   readonly pools: Pools;
+  /** How old what nodes say of their published volumes may be; zero unless given. */
+  readonly reportDelayMs?: number;
 }
+
+/** A deletion that finds its volume in use looks this often whether the node has reported meanwhile. */
+const lookAgainMs = 50;
 
 export class Provisioner {
   readonly #parts: ProvisionerParts;
@@ -58,14 +64,13 @@ export class Provisioner {
   }
 
   /**
-   * Ends a volume. One that is not known is gone already.
+   * Ends a volume. One that is not known is gone already; one that was unpublished a moment ago may need a moment more.
    * @throws DriverError `volume-in-use` while a node has it published or may have
    */
-  async delete(volumeId: string): Promise<void> {
-    const { pools } = this.#parts;
+  async delete(volumeId: string, signal?: AbortSignal): Promise<void> {
     const record = await this.find(volumeId);
     if (record === undefined) return;
-    if ((await pools.publishedVolumeIds()).has(volumeId)) {
+    if (await this.#isPublished(volumeId, signal)) {
       throw new DriverError(
         'volume-in-use',
         `Volume ${volumeId} is still published on a node, or was when the node was last heard of; end the pods that use it first.`,
@@ -77,6 +82,16 @@ export class Provisioner {
   /** The volume with this id, of whatever phase. */
   async find(volumeId: string): Promise<VolumeRecord | undefined> {
     return (await this.#parts.records.list()).find(({ spec }) => spec.volumeId === volumeId);
+  }
+
+  async #isPublished(volumeId: string, signal?: AbortSignal): Promise<boolean> {
+    const { pools, reportDelayMs = 0 } = this.#parts;
+    const endMs = performance.now() + reportDelayMs;
+    while ((await pools.publishedVolumeIds()).has(volumeId)) {
+      if (performance.now() >= endMs) return true;
+      await sleep(lookAgainMs, undefined, signal === undefined ? {} : { signal });
+    }
+    return false;
   }
 
   async #recordOf(wish: VolumeWish): Promise<VolumeRecord> {
