@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { helpText, type OptionTable, type RoleOptions, readConfig } from './config/options.ts';
-import { durationMs, listenAddress, mounterRole, nodeRole } from './config.ts';
+import { durationMs, listenAddress } from './config/value-types.ts';
+import { mounterRole, nodeRole } from './config.ts';
 import { DriverError } from './errors.ts';
 
 function mistakesOf(

@@ -1,6 +1,7 @@
 // The parsers of what callers and administrators write: volumes, flags, configuration, requests, frames.
 import { type OptionTable, type RoleOptions, readConfig } from '../../src/config/options.ts';
-import { durationMs, mounterRole, nodeRole, positiveInteger } from '../../src/config.ts';
+import { durationMs, positiveInteger } from '../../src/config/value-types.ts';
+import { mounterRole, nodeRole } from '../../src/config.ts';
 import csiRoot from '../../src/csi/generated/csi.js';
 import {
   type CreateVolumeRequest,
