@@ -17,7 +17,7 @@ import { KubeAccess } from './kube-access.ts';
 import { LeaderElection, type Lease } from './lease.ts';
 import { ObjectCache } from './object-cache.ts';
 import { type ApiResource, events, leases, nodes } from './resources.ts';
-import { watchTiming } from './watch-loop.ts';
+import { type WatchTiming, watchTiming } from './watch-loop.ts';
 
 interface ConfigMap extends ApiObject {
   readonly kind: 'ConfigMap';
@@ -196,12 +196,12 @@ describe('a cache over a bad line to a real API server', () => {
   const isList = ({ method, watch, path }: ProxiedRequest): boolean =>
     method === 'GET' && !watch && path.endsWith('/configmaps');
 
-  async function cached(context: TestContext, inactivityMs = 60_000) {
+  async function cached(context: TestContext, timing: Partial<WatchTiming> = {}) {
     const { proxy, client } = await line(context, () => cache.stop());
     const run = randomBytes(4).toString('hex');
     const cache = new ObjectCache<ConfigMap>({
       ...{ client, resource: configMaps, namespace, labelSelector: `run=${run}`, log: silentLogger },
-      timing: { ...quick, inactivityMs },
+      timing: { ...quick, ...timing },
     });
     const writer = direct(context);
     const put = async (name: string, value: string): Promise<unknown> =>
@@ -268,8 +268,21 @@ describe('a cache over a bad line to a real API server', () => {
     assert.ok(proxy.requests.filter(isList).length >= 4);
   });
 
+  test('goes on from watch to watch as the server ends them, without another list', async (context) => {
+    const { proxy, put, holds } = await cached(context, { watchSeconds: 1 });
+    const watches = (): readonly ProxiedRequest[] => proxy.requests.filter(isWatch);
+    await put('a', '1');
+    await holds('a=1');
+    await waitUntil('there were three watches', () => watches().length >= 3);
+    await put('a', '2');
+    await holds('a=2');
+    assert.equal(proxy.requests.filter(isList).length, 1);
+    const versions = watches().map(({ query }) => Number(query.get('resourceVersion')));
+    assert.ok((versions.at(-1) ?? 0) > (versions[0] ?? 0), versions.join());
+  });
+
   test('notices a watch that has gone silent, and loses nothing of what it should have told', async (context) => {
-    const { proxy, put, holds } = await cached(context, 1_000);
+    const { proxy, put, holds } = await cached(context, { inactivityMs: 1_000 });
     proxy.mute(true);
     await put('a', '9');
     await waitUntil('it watches anew', () => proxy.requests.filter(isWatch).length >= 2);
