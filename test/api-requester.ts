@@ -9,14 +9,22 @@ export interface ApiAnswer {
   readonly body: any;
 }
 
+/** Who asks, in PEM. */
+export interface ClientCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
 export class ApiRequester {
   readonly #url: string;
   readonly #authority: string;
+  readonly #client: ClientCertificate | undefined;
 
   /** @param authority the PEM of the certificate authority that the server is trusted by */
-  constructor(url: string, authority: string) {
+  constructor(url: string, authority: string, client?: ClientCertificate) {
     this.#url = url;
     this.#authority = authority;
+    this.#client = client;
   }
 
   /** @throws the connection's error; an answer of any status is an answer */
@@ -32,6 +40,7 @@ export class ApiRequester {
       {
         method,
         ca: this.#authority,
+        ...this.#client,
         agent: false,
         headers: { accept: 'application/json', 'content-type': contentType(method), ...headers },
       },

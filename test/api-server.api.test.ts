@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { kubernetesVersion } from '../e2e/kubernetes-program.ts';
 import { projectRoot } from '../tools/run-tool.ts';
+import { ApiRequester } from './api-requester.ts';
 import { ApiServer } from './api-server.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -17,6 +18,20 @@ function isRunning(pid: number): boolean {
   }
 }
 
+/** Whom the server takes the user of a kubeconfig for, that names a client certificate. */
+async function whoIs(kubeconfig: string): Promise<{ name: string; groups: string[] }> {
+  const { clusters, users } = JSON.parse(kubeconfig);
+  const [{ cluster }, { user }] = [clusters[0], users[0]];
+  const text = (base64: string): string => Buffer.from(base64, 'base64').toString();
+  const client = { cert: text(user['client-certificate-data']), key: text(user['client-key-data']) };
+  const requester = new ApiRequester(cluster.server, text(cluster['certificate-authority-data']), client);
+  const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+  const route = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+  const { body } = await requester.request('POST', route, review, {});
+  const { username, groups } = body.status.userInfo;
+  return { name: username, groups: groups.sort() };
+}
+
 describe('an API server of a test', () => {
   test('serves the release that go.mod names, knows its users, and leaves nothing behind', async () => {
     const server = await ApiServer.start({ own: true });
@@ -24,6 +39,11 @@ describe('an API server of a test', () => {
     const { body } = await server.request('GET', '/version');
     assert.equal(body.gitVersion, kubernetesVersion());
     assert.equal((await server.request('GET', '/api/v1/nodes', undefined, { token: 'wrong' })).status, 401);
+    const groups = ['famfs-testers', 'a/b+c=d'];
+    assert.deepEqual(await whoIs(server.kubeconfig({ name: 'alice', groups })), {
+      name: 'alice',
+      groups: [...groups, 'system:authenticated'].sort(),
+    });
     assert.equal(pids.length, 2);
     assert.ok(existsSync(folder));
     await server.stop();
@@ -56,7 +76,7 @@ describe('an API server of a test', () => {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [line] = await once(child.stdout, 'data');
+    const [line] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
     const { folder, pids } = JSON.parse(String(line)) as { folder: string; pids: number[] };
     assert.ok(existsSync(folder));
     assert.deepEqual(pids.filter(isRunning), pids);

@@ -7,6 +7,8 @@ import { projectRoot } from '../tools/run-tool.ts';
 import type { ApiAnswer } from './api-requester.ts';
 import { waitUntil } from './wait-until.ts';
 
+const patienceMs = 60_000;
+
 /** The part of an ApiServer that is needed here. */
 export interface Requests {
   request(
@@ -60,6 +62,7 @@ export async function installCrds(server: Requests): Promise<void> {
     await waitUntil(
       `${metadata.name} is served`,
       async () => (await server.request('GET', route)).status === 200,
+      patienceMs,
     );
   }
 }
@@ -79,10 +82,12 @@ export async function installAccess(server: Requests): Promise<void> {
     'impersonate-user': `system:serviceaccount:${driverNamespace}:${nodeServiceAccount}`,
     'impersonate-group': 'system:masters',
   };
-  await waitUntil('the admission policy is in force', async () => {
-    const route = '/apis/famfs.io/v1alpha1/famfsnodes?dryRun=All';
-    return (await server.request('POST', route, probe, { headers })).status === 403;
-  });
+  const route = '/apis/famfs.io/v1alpha1/famfsnodes?dryRun=All';
+  await waitUntil(
+    'the admission policy is in force',
+    async () => (await server.request('POST', route, probe, { headers })).status === 403,
+    patienceMs,
+  );
 }
 
 /** A token of the driver's agent on a node, as the kubelet there gets it: bound to a pod that runs on the node. */
@@ -94,7 +99,15 @@ export async function agentToken(server: Requests, nodeName: string): Promise<st
     spec: {
       nodeName,
       serviceAccountName: nodeServiceAccount,
-      containers: [{ name: 'agent', image: 'famfs-csi' }],
+      // A kubelet gets no token of an account that asks for none to be mounted, unless a volume of the pod is one.
+      volumes: [{ name: 'token', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } }],
+      containers: [
+        {
+          name: 'agent',
+          image: 'famfs-csi',
+          volumeMounts: [{ name: 'token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount' }],
+        },
+      ],
     },
   };
   const made = await server.request('POST', pods, pod);

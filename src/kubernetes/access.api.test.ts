@@ -13,6 +13,7 @@ import {
   nodeServiceAccount,
   tokenOf,
 } from '../../test/driver-objects.ts';
+import { waitUntil } from '../../test/wait-until.ts';
 import { newSlotName } from '../volumes/volume-record.ts';
 import { apiVersion } from './api-object.ts';
 
@@ -215,6 +216,23 @@ describe("an agent, by its pod's token", () => {
     granted(await server.request('PATCH', `${volume}/status`, { status: { phase: 'Pending' } }, { token }));
     const route = `${root}/famfsnodes?dryRun=All`;
     denied(await server.request('POST', route, famfsNode(nodeB), { token }), notItsNode);
+  });
+});
+
+describe('a kubelet', () => {
+  test('gets tokens of the agent on its own node alone, so nobody who has a node gets those of another', async () => {
+    const asked = async (kubelet: string, podOf: string): Promise<ApiAnswer> => {
+      const pod = `/api/v1/namespaces/${driverNamespace}/pods/famfs-csi-node-${podOf}`;
+      const { name, uid } = (await server.request('GET', pod)).body.metadata;
+      const route = `/api/v1/namespaces/${driverNamespace}/serviceaccounts/${nodeServiceAccount}/token`;
+      const spec = { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid } };
+      const headers = { 'impersonate-user': `system:node:${kubelet}`, 'impersonate-group': 'system:nodes' };
+      return server.request('POST', route, { spec }, { headers });
+    };
+    // The authorizer of nodes learns of a pod a moment after it is there.
+    await waitUntil('the kubelet may', async () => (await asked(nodeA, nodeA)).status === 201);
+    assert.equal((await asked(nodeA, nodeB)).status, 403);
+    assert.equal((await asked(nodeB, nodeA)).status, 403);
   });
 });
 
