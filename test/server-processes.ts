@@ -2,7 +2,7 @@
 // what the programs are.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, globSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, globSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 const shownCharacters = 6000;
@@ -17,8 +17,13 @@ export class ServerProcesses {
   constructor(folder: string) {
     this.#folder = folder;
     // Its input closes when this process ends or says so; then it removes the folder. A session of its own keeps Ctrl-C
-    // from it. It tries again, because the programs are being ended at that very moment and may still write.
-    const script = 'cat; until rm -rf -- "$1" 2> /dev/null && [ ! -e "$1" ]; do sleep 0.1; done';
+    // from it, and it heeds no other wish to end. It tries again, because the programs are being ended at that very moment
+    // and may still write.
+    const script = [
+      "trap '' TERM HUP INT",
+      'cat',
+      'until rm -rf -- "$1" 2> /dev/null && [ ! -e "$1" ]; do sleep 0.1; done',
+    ].join('; ');
     this.#cleaner = spawn('sh', ['-c', script, 'sh', folder], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
@@ -78,11 +83,14 @@ export class ServerProcesses {
   /** Ends every program and removes the folder. */
   async stop(): Promise<void> {
     for (const name of [...this.#children.keys()].reverse()) await this.kill(name);
-    if (this.#cleaner.exitCode !== null || this.#cleaner.signalCode !== null) return;
-    this.#cleaner.ref();
-    const removed = once(this.#cleaner, 'exit');
-    this.#cleaner.stdin?.end();
-    await removed;
+    if (this.#cleaner.exitCode === null && this.#cleaner.signalCode === null) {
+      this.#cleaner.ref();
+      const removed = once(this.#cleaner, 'exit');
+      this.#cleaner.stdin?.end();
+      await removed;
+    }
+    // It may have been killed.
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
