@@ -30,7 +30,7 @@ import { waitUntil } from './wait-until.ts';
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
 
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 const unitBytes = 2n << 20n;
 
 describe('the agent of a node', { skip }, () => {

@@ -80,6 +80,12 @@ function buildAgent(
     publishedVolumeIds: () => published.ids(),
     ...{ records, node: nodeId, log },
   });
+  let isAway = false;
+  mounter.onChange(() => {
+    const { problem } = mounter.view;
+    if (isAway && problem === undefined) maker.retryNow();
+    isAway = problem !== undefined;
+  });
   return {
     start: () => {
       for (const part of [volumes, pools, reports, formatter, maker]) part.start();

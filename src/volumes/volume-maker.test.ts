@@ -5,9 +5,11 @@ import { it } from 'node:test';
 import { FaultyRecords } from '../../test/faulty-records.ts';
 import { MemoryRecords } from '../../test/memory-records.ts';
 import { waitUntil } from '../../test/wait-until.ts';
+import { DriverError } from '../errors.ts';
 import type { PoolUuid } from './ids.ts';
-import { type SlotMaker, VolumeMaker } from './volume-maker.ts';
+import { type MakerPace, type SlotMaker, VolumeMaker } from './volume-maker.ts';
 import { newStatus, type VolumeRecord } from './volume-record.ts';
+import type { VolumeRecords } from './volume-records.ts';
 
 const mib = 1n << 20n;
 const record: Omit<VolumeRecord, 'version'> = {
@@ -20,6 +22,19 @@ const record: Omit<VolumeRecord, 'version'> = {
   },
   status: newStatus,
 };
+
+const pace: MakerPace = { firstRetryMs: 1, longestRetryMs: 1, reportIntervalMs: 0, roundIntervalMs: 1_000 };
+
+function newMaker(records: VolumeRecords, maker: SlotMaker, changes: Partial<MakerPace> = {}): VolumeMaker {
+  return new VolumeMaker({
+    ...{ records, maker, node: 'n1', publishedVolumeIds: async () => new Set<string>() },
+    log: { info: () => undefined, warn: () => undefined },
+    pace: { ...pace, ...changes },
+  });
+}
+
+const untilReady = (store: VolumeRecords): Promise<void> =>
+  waitUntil('it is ready', async () => (await store.get('one'))?.status.phase === 'Ready');
 
 it('the maker of volumes goes on filling with zeros while its progress cannot be told', async () => {
   const store = new MemoryRecords();
@@ -40,13 +55,35 @@ it('the maker of volumes goes on filling with zeros while its progress cannot be
       yield { bytesDone: 4n * mib };
     },
   };
-  const making = new VolumeMaker({
-    ...{ records, maker, node: 'n1', publishedVolumeIds: async () => new Set<string>() },
-    log: { info: () => undefined, warn: () => undefined },
-    pace: { firstRetryMs: 1, longestRetryMs: 1, reportIntervalMs: 0, roundIntervalMs: 1_000 },
-  });
+  const making = newMaker(records, maker);
   making.start();
-  await waitUntil('it is ready', async () => (await store.get('one'))?.status.phase === 'Ready');
+  await untilReady(store);
   await making.stop();
   assert.equal(begun, 1);
+});
+
+it('the maker of volumes tries again at once what failed when it is told that the cause is gone', async () => {
+  const store = new MemoryRecords();
+  await store.create(record);
+  let isAway = true;
+  const maker: SlotMaker = {
+    async *makeFiles() {
+      if (isAway) throw new DriverError('mounter-unavailable', 'nobody answers');
+      yield { filesMade: 1, logEntries: 3 };
+    },
+    async *zeroFiles() {
+      yield { bytesDone: 4n * mib };
+    },
+  };
+  const anHourMs = 3_600_000;
+  const making = newMaker(store, maker, {
+    ...{ firstRetryMs: anHourMs, longestRetryMs: anHourMs, roundIntervalMs: anHourMs },
+  });
+  making.start();
+  const problem = async () => (await store.get('one'))?.status.problem?.reason;
+  await waitUntil('it has failed', async () => (await problem()) === 'mounter-unavailable');
+  isAway = false;
+  making.retryNow();
+  await untilReady(store);
+  await making.stop();
 });

@@ -108,6 +108,12 @@ export class VolumeMaker {
     this.#wake();
   }
 
+  /** Tries at once what failed: who makes the files has come back. */
+  retryNow(): void {
+    this.#retries.clear();
+    this.#wake();
+  }
+
   /** Ends all work where it is; another process goes on with it. */
   async stop(): Promise<void> {
     this.#stop.abort();
