@@ -49,10 +49,13 @@ export class KubernetesVolumeRecords implements VolumeRecords {
   readonly #doubts = new Set<string>();
   /** Objects never change, so each is read once. */
   readonly #readings = new WeakMap<FamfsVolume, Reading>();
+  /** What there is, until something changes. */
+  #all: readonly Reading[] | undefined;
   #isSynced = false;
 
   constructor(parts: KubernetesVolumeRecordsParts) {
     this.#parts = parts;
+    parts.cache.onChange(() => this.#changed());
   }
 
   async get(name: string): Promise<VolumeRecord | undefined> {
@@ -63,7 +66,7 @@ export class KubernetesVolumeRecords implements VolumeRecords {
   }
 
   async list(): Promise<readonly VolumeRecord[]> {
-    return (await this.#all()).map(({ volume }) => volume).filter((volume) => volume !== undefined);
+    return (await this.#everything()).map(({ volume }) => volume).filter((volume) => volume !== undefined);
   }
 
   async create(record: Omit<VolumeRecord, 'version'>): Promise<VolumeRecord> {
@@ -90,7 +93,7 @@ export class KubernetesVolumeRecords implements VolumeRecords {
   }
 
   async slots(): Promise<readonly SlotRecord[]> {
-    return (await this.#all()).map(({ slot }) => slot).filter((slot) => slot !== undefined);
+    return (await this.#everything()).map(({ slot }) => slot).filter((slot) => slot !== undefined);
   }
 
   async createSlot(record: Omit<SlotRecord, 'version'>): Promise<SlotRecord> {
@@ -138,19 +141,32 @@ export class KubernetesVolumeRecords implements VolumeRecords {
     }
   }
 
-  async #all(): Promise<readonly Reading[]> {
+  async #everything(): Promise<readonly Reading[]> {
     await this.#untilSynced();
-    const { cache } = this.#parts;
     const isDoubtful = (name: string): boolean => this.#doubts.has(name) || this.#own.isDoubtful(name);
     const doubtful = new Set([...this.#doubts, ...this.#own.names()].filter(isDoubtful));
     await Promise.all([...doubtful].map((name) => this.#certain(name)));
-    const objects = new Map(cache.list().map((object) => [object.metadata.name, object]));
-    for (const name of this.#own.names()) {
-      const newest = this.#own.newest(name, objects.get(name));
-      if (newest === undefined) objects.delete(name);
-      else objects.set(name, newest);
+    this.#all ??= this.#readAll();
+    return this.#all;
+  }
+
+  #readAll(): readonly Reading[] {
+    // Few names have been written lately, and thousands are there.
+    const own = new Set(this.#own.names());
+    const readings: Reading[] = [];
+    const add = (object: FamfsVolume | undefined): void => {
+      if (object !== undefined && this.#isOurs(object)) readings.push(this.#read(object));
+    };
+    for (const object of this.#parts.cache.list()) {
+      const { name } = object.metadata;
+      add(own.delete(name) ? this.#own.newest(name, object) : object);
     }
-    return [...objects.values()].filter((object) => this.#isOurs(object)).map((object) => this.#read(object));
+    for (const name of own) add(this.#own.newest(name, undefined));
+    return readings;
+  }
+
+  #changed(): void {
+    this.#all = undefined;
   }
 
   #newest(name: string): FamfsVolume | undefined {
@@ -169,6 +185,7 @@ export class KubernetesVolumeRecords implements VolumeRecords {
     const known = this.#own.written(name);
     const found = await this.#parts.client.get<FamfsVolume>(famfsVolumes, name);
     this.#doubts.delete(name);
+    this.#changed();
     const cached = this.#parts.cache.get(name);
     // What has moved away is remembered only until the cache has lost it.
     if (found !== undefined && (cached !== undefined || this.#isOurs(found))) this.#own.wrote(found);
@@ -225,6 +242,7 @@ export class KubernetesVolumeRecords implements VolumeRecords {
     const { uid, resourceVersion } = object.metadata;
     await this.#orDoubt(name, () => client.remove(famfsVolumes, name, { uid, resourceVersion }));
     this.#own.removed(object);
+    this.#changed();
   }
 
   async #write(name: string, write: () => Promise<FamfsVolume>): Promise<FamfsVolume> {
@@ -232,6 +250,7 @@ export class KubernetesVolumeRecords implements VolumeRecords {
     const { managedFields: _, ...kept } = metadata as FamfsVolume['metadata'] & { managedFields?: unknown };
     const object: FamfsVolume = { ...rest, metadata: kept };
     this.#own.wrote(object);
+    this.#changed();
     return object;
   }
 
