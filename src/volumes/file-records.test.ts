@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ProvisioningWorld } from '../../test/provisioning-world.ts';
-import { describeVolumeRecords } from '../../test/volume-records-contract.ts';
+import { describeVolumeRecords, newVolume } from '../../test/volume-records-contract.ts';
 import { parseClassParameters } from './class-parameters.ts';
 import { FileRecords } from './file-records.ts';
 import type { VolumeRecord } from './volume-record.ts';
@@ -56,9 +56,31 @@ describe('records in a file', () => {
   });
 
   it('of another kind are refused, not overwritten', () => {
-    for (const text of ['', '{}', '[1]', '{"format":2,"volumes":{},"slots":{}}', 'null']) {
+    const line = readFileSync(file(), 'utf8');
+    for (const text of ['', '{}', '[1]', '{"format":2}\n', 'null', line.replace('"volumes"', '"volumes')]) {
       writeFileSync(file(), text);
       assert.throws(() => new FileRecords(file()), { reason: 'config-invalid' });
+      assert.equal(readFileSync(file(), 'utf8'), text);
     }
+  });
+
+  it('are what was written, wherever the last line was cut off', async () => {
+    const whole = readFileSync(file(), 'utf8');
+    const without = whole.slice(0, whole.lastIndexOf('\n', whole.length - 2) + 1);
+    for (let length = without.length; length < whole.length; length += 29) {
+      writeFileSync(file(), whole.slice(0, length));
+      const cut = new FileRecords(file());
+      const found = await cut.get('__proto__');
+      assert.ok(found !== undefined && found.version < record.version);
+      await cut.update({ ...found, deleting: true });
+      assert.equal((await new FileRecords(file()).get('__proto__'))?.deleting, true);
+    }
+  });
+
+  it('take as much of the file as there are records, however often they were written', async () => {
+    let one = await world.records.create(newVolume('often'));
+    for (let time = 0; time < 1_050; time++) one = await world.records.update({ ...one, deleting: true });
+    assert.ok(readFileSync(file(), 'utf8').split('\n').length < 200);
+    assert.deepEqual((await new FileRecords(file()).get('often'))?.version, one.version);
   });
 });

@@ -1,26 +1,48 @@
-// Records of volumes in one file of one host, for the role that runs without Kubernetes. Written whole and atomically:
-// a reader, and a process that was killed, sees the old file or the new one.
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+// Records of volumes in one file of one host, for the role that runs without Kubernetes. A journal: every write adds a line, so
+// that it costs the same however many volumes there are, and a process that is killed leaves all lines whole but the last.
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
 import type { SlotRecord, VolumeRecord } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 
-interface Contents {
-  readonly format: 1;
+type Kind = 'volumes' | 'slots';
+
+/** One line: a record as it was written, or that it is gone. */
+interface Line {
+  readonly kind: Kind;
+  readonly key: string;
   /** counts writes; versions come from it */
   readonly revision: number;
-  readonly volumes: Readonly<Record<string, VolumeRecord>>;
-  readonly slots: Readonly<Record<string, SlotRecord>>;
+  /** missing: the record was removed */
+  readonly record?: VolumeRecord | SlotRecord;
 }
 
-type Kind = 'volumes' | 'slots';
+/** The first line of every file. */
+export const recordsHeader = '{"format":1,"is":"volume records of famfs-csi"}';
+
+/** A journal is written anew when it has so many lines more than records. */
+const sparseLines = 1_000;
 
 /** For one process at a time; who opens it holds a lock on it. */
 export class FileRecords implements VolumeRecords {
   readonly #path: string;
   readonly #listeners = new Set<() => void>();
-  #contents: Contents;
+  readonly #records = { volumes: new Map<string, VolumeRecord>(), slots: new Map<string, SlotRecord>() };
+  #revision = 0;
+  #length = 0;
+  #lines = 0;
 
   /**
    * @param filePath the file, made when it is missing; its folder exists
@@ -28,17 +50,16 @@ export class FileRecords implements VolumeRecords {
    */
   constructor(filePath: string) {
     this.#path = filePath;
-    this.#contents = existsSync(filePath)
-      ? read(filePath)
-      : { format: 1, revision: 0, volumes: {}, slots: {} };
+    if (existsSync(filePath)) for (const line of readLines(filePath)) this.#apply(line);
+    this.#writeAnew();
   }
 
   async get(name: string): Promise<VolumeRecord | undefined> {
-    return Object.hasOwn(this.#contents.volumes, name) ? this.#contents.volumes[name] : undefined;
+    return this.#records.volumes.get(name);
   }
 
   async list(): Promise<readonly VolumeRecord[]> {
-    return Object.values(this.#contents.volumes);
+    return [...this.#records.volumes.values()];
   }
 
   async create(record: Omit<VolumeRecord, 'version'>): Promise<VolumeRecord> {
@@ -54,7 +75,7 @@ export class FileRecords implements VolumeRecords {
   }
 
   async slots(): Promise<readonly SlotRecord[]> {
-    return Object.values(this.#contents.slots);
+    return [...this.#records.slots.values()];
   }
 
   async createSlot(record: Omit<SlotRecord, 'version'>): Promise<SlotRecord> {
@@ -81,71 +102,103 @@ export class FileRecords implements VolumeRecords {
     record: R,
   ): R & { version: string } {
     this.#requireVersion(kind, key, version);
-    const revision = this.#contents.revision + 1;
+    const revision = this.#revision + 1;
     const written = { ...record, version: String(revision) };
-    this.#write({
-      ...this.#contents,
-      revision,
-      [kind]: { ...this.#contents[kind], [key]: written },
-    });
+    this.#write({ kind, key, revision, record: written as R & (VolumeRecord | SlotRecord) });
     return written;
   }
 
   #drop(kind: Kind, key: string, version: string): void {
     this.#requireVersion(kind, key, version);
-    const { [key]: _gone, ...rest } = this.#contents[kind];
-    this.#write({ ...this.#contents, revision: this.#contents.revision + 1, [kind]: rest });
+    this.#write({ kind, key, revision: this.#revision + 1 });
   }
 
   #requireVersion(kind: Kind, key: string, version: string | undefined): void {
-    const records: Readonly<Record<string, { readonly version: string }>> = this.#contents[kind];
-    const found = Object.hasOwn(records, key) ? records[key]?.version : undefined;
-    if (found === version) return;
+    if (this.#records[kind].get(key)?.version === version) return;
     throw new DriverError(
       'record-conflict',
       `The record ${JSON.stringify(key)} was changed by somebody else meanwhile.`,
     );
   }
 
-  #write(contents: Contents): void {
-    writeWhole(this.#path, JSON.stringify(contents, asText, 1));
-    this.#contents = contents;
+  /** On the disk first. What a full disk took of a line is cut off again. */
+  #write(line: Line): void {
+    const bytes = Buffer.from(`${textOf(line)}\n`);
+    const fd = openSync(this.#path, 'r+');
+    try {
+      for (let done = 0; done < bytes.length; )
+        done += writeSync(fd, bytes, done, bytes.length - done, this.#length + done);
+      fdatasyncSync(fd);
+    } catch (error) {
+      ftruncateSync(fd, this.#length);
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
+    this.#length += bytes.length;
+    this.#lines += 1;
+    this.#apply(line);
     for (const listener of this.#listeners) queueMicrotask(listener);
+    if (this.#lines > this.#records.volumes.size + this.#records.slots.size + sparseLines) this.#writeAnew();
   }
-}
 
-function read(filePath: string): Contents {
-  try {
-    const contents = JSON.parse(readFileSync(filePath, 'utf8'), fromText) as Partial<Contents>;
-    if (contents.format === 1 && contents.volumes !== undefined && contents.slots !== undefined)
-      return contents as Contents;
-  } catch (error) {
-    throw new DriverError(
-      'config-invalid',
-      `The records in ${filePath} cannot be read; give another file, or bring back a copy of it.`,
-      { cause: error },
+  #apply({ kind, key, revision, record }: Line): void {
+    this.#revision = Math.max(this.#revision, revision);
+    const records: Map<string, VolumeRecord | SlotRecord> = this.#records[kind];
+    if (record === undefined) records.delete(key);
+    else records.set(key, record);
+  }
+
+  /** Temporary file, fsync, rename, fsync of the folder: the file is the old one or the new one after any crash. */
+  #writeAnew(): void {
+    const lines = (['volumes', 'slots'] as const).flatMap((kind) =>
+      [...this.#records[kind]].map(([key, record]) =>
+        textOf({ kind, key, revision: this.#revision, record }),
+      ),
     );
+    const text = `${[recordsHeader, ...lines].join('\n')}\n`;
+    const temporary = `${this.#path}.new`;
+    const fd = openSync(temporary, 'w', 0o600);
+    try {
+      writeFileSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, this.#path);
+    const folder = openSync(path.dirname(this.#path), 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+    this.#length = Buffer.byteLength(text);
+    this.#lines = lines.length;
   }
-  throw new DriverError('config-invalid', `${filePath} is not a file of volume records of this version.`);
 }
 
-/** Temporary file, fsync, rename, fsync of the folder: the file is the old one or the new one after any crash. */
-function writeWhole(filePath: string, text: string): void {
-  const temporary = `${filePath}.new`;
-  const fd = openSync(temporary, 'w', 0o600);
-  try {
-    writeFileSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, filePath);
-  const folder = openSync(path.dirname(filePath), 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+/** @throws DriverError `config-invalid` for what no process of ours has written */
+function readLines(filePath: string): Line[] {
+  const [first, ...lines] = readFileSync(filePath, 'utf8').split('\n');
+  if (first !== recordsHeader)
+    throw new DriverError('config-invalid', `${filePath} is not a file of volume records of this version.`);
+  // Whatever follows the last end of a line was cut off while it was written, and nobody was told that it is there.
+  lines.pop();
+  return lines.map((line, index) => {
+    try {
+      return JSON.parse(line, fromText) as Line;
+    } catch (error) {
+      throw new DriverError(
+        'config-invalid',
+        `Line ${index + 2} of the records in ${filePath} cannot be read; give another file, or bring back a copy of it.`,
+        { cause: error },
+      );
+    }
+  });
+}
+
+function textOf(line: Line): string {
+  return JSON.stringify(line, asText);
 }
 
 /** JSON has no bigint: `{"$bytes": "123"}`. */
