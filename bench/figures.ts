@@ -5,6 +5,7 @@ import { burst } from './figures/burst.ts';
 import { logReading } from './figures/log-reading.ts';
 import { mapping } from './figures/mapping.ts';
 import { memory } from './figures/memory.ts';
+import { provisioning } from './figures/provisioning.ts';
 import { publishBesideMounts } from './figures/publish-beside-mounts.ts';
 import { publishCycle } from './figures/publish-cycle.ts';
 import { rpc } from './figures/rpc.ts';
@@ -22,6 +23,7 @@ export const figures: readonly Figure[] = [
   burst,
   rpc,
   start,
+  provisioning,
   logReading,
   memory,
 ];
