@@ -51,14 +51,19 @@ describe('the agent of a node', { skip }, () => {
     await cluster.addMemory('memory');
     await cluster.addMemory('blank');
     node = await cluster.addNode('a', { devices: { 'dax0.0': 'memory', 'dax1.0': 'blank' } });
+    // A device that carries nothing is looked at again and again; this one comes when it is to be formatted.
+    node.unplug('dax1.0');
     mounter = cluster.startMounter(node, { 'allow-format': 'once' });
     agent = new RunningAgent(node, { kubeconfig: await kubeconfigOf('a') });
   });
   after(async () => {
-    await agent?.stop();
-    await cluster?.close();
-    client?.close();
-    await server?.stop();
+    try {
+      await agent?.stop();
+      await cluster?.close();
+    } finally {
+      client?.close();
+      await server?.stop();
+    }
   });
 
   async function kubeconfigOf(nodeName: string): Promise<string> {
@@ -145,10 +150,7 @@ describe('the agent of a node', { skip }, () => {
     const status = await untilReport('the node is ready', (each) => readiness(each)?.status === 'True');
     assert.deepEqual(
       status.devices.map(({ name, size, fileSystemUUID }) => [name, size, fileSystemUUID]),
-      [
-        ['dax0.0', '8Gi', undefined],
-        ['dax1.0', '8Gi', undefined],
-      ],
+      [['dax0.0', '8Gi', undefined]],
     );
     assert.deepEqual([status.pools, status.publishedVolumeIDs, status.formats], [[], [], []]);
     const made = await client.get<FamfsNode>(famfsNodes, 'a');
@@ -169,7 +171,7 @@ describe('the agent of a node', { skip }, () => {
     node.unplug('dax0.0');
     const [device, hidden] = [node.device('dax0.0'), `${node.device('dax0.0')}-hidden`];
     renameSync(device, hidden);
-    await untilReport('the device is gone', ({ devices }) => devices.length === 1);
+    await untilReport('the device is gone', ({ devices }) => devices.length === 0);
     process.kill(daemon, 'SIGKILL');
     await untilReport('the pool is lost', (each) => phaseOf(each) === 'Lost');
     renameSync(hidden, device);
@@ -359,6 +361,8 @@ describe('the agent of a node', { skip }, () => {
           exit $status ;;
         esac`);
       const asked = await ask('blank', 'dax1.0');
+      await untilFormat(asked, 'Refused');
+      node.plug('dax1.0');
       await waitUntil('mkfs runs', () => node.notes().length > 0, patienceMs);
       await agent.kill();
       const { formats } = (await report()) ?? assert.fail('there is no report');
