@@ -48,6 +48,11 @@ export class ClusterCaches {
     await Promise.all(this.#all().map((cache) => cache.synced(signal)));
   }
 
+  /** By kind: when the API server last gave a sign of life, in milliseconds since 1970. */
+  lastSeenMs(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#all().map((cache) => [cache.kind, cache.lastSeenMs]));
+  }
+
   #all() {
     return [this.famfsPools, this.famfsNodes, this.famfsVolumes, this.nodes, this.csiNodes];
   }

@@ -34,6 +34,10 @@ export class ObjectCache<T extends ApiObject> {
     this.#options = options;
   }
 
+  get kind(): string {
+    return this.#options.resource.kind;
+  }
+
   /** When the API server last gave a sign of life for this kind, in milliseconds since 1970; 0 before the first. */
   get lastSeenMs(): number {
     return this.#lastSeenMs;

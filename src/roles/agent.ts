@@ -16,6 +16,7 @@ import { famfsPools, famfsVolumes } from '../kubernetes/resources.ts';
 import { KubernetesVolumeRecords } from '../kubernetes/volume-records.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
 import { MounterClient } from '../mounter/client.ts';
+import { type ApiFigures, addApiMetrics } from '../observe/api-metrics.ts';
 import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { type ObserveServer, startHttpServer } from '../observe/http-server.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
@@ -39,7 +40,7 @@ export async function runAgent(argv: readonly string[]): Promise<void> {
   switchDebugBySignal(logger);
   const mounter = new MounterClient({ address: config.mounterSocket, logger });
   const agent = buildAgent(config, mounter, logger);
-  const http = await startObserving(config, mounter, logger);
+  const http = await startObserving(config, mounter, agent.api, logger);
   agent.start();
   mounter.start();
   logger.info('agent started', { version: driverVersion, nodeId: config.nodeId });
@@ -56,7 +57,7 @@ function buildAgent(
   { nodeId, kubeconfig }: AgentConfig,
   mounter: MounterClient,
   log: Logger,
-): { start(): void; stop(): Promise<void> } {
+): { readonly api: ApiFigures; start(): void; stop(): Promise<void> } {
   const access = KubeAccess.from({ kubeconfig });
   const client = new ApiClient({ access, userAgent: `famfs-csi-agent/${driverVersion}`, log });
   const volumes = new ObjectCache<FamfsVolume>({
@@ -87,6 +88,10 @@ function buildAgent(
     isAway = problem !== undefined;
   });
   return {
+    api: {
+      requests: () => client.requests.all(),
+      lastSeenMs: () => Object.fromEntries([volumes, pools].map((cache) => [cache.kind, cache.lastSeenMs])),
+    },
     start: () => {
       for (const part of [volumes, pools, reports, formatter, maker]) part.start();
     },
@@ -101,11 +106,13 @@ function buildAgent(
 async function startObserving(
   config: AgentConfig,
   mounter: MounterClient,
+  api: ApiFigures,
   logger: Logger,
 ): Promise<ObserveServer | undefined> {
   if (config.metricsAddress === undefined) return undefined;
   const metrics = new Metrics({ role: 'agent', version: driverVersion });
   metrics.addProcessMetrics();
+  addApiMetrics(metrics.registry, api);
   return await startHttpServer({
     ...config.metricsAddress,
     ...{ metrics, logger },

@@ -18,6 +18,7 @@ import { fieldManager, PoolReconciler } from '../kubernetes/pool-reconciler.ts';
 import { VolumeReconciler } from '../kubernetes/volume-reconciler.ts';
 import { KubernetesVolumeRecords } from '../kubernetes/volume-records.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
+import { addApiMetrics } from '../observe/api-metrics.ts';
 import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { type ObserveServer, startHttpServer } from '../observe/http-server.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
@@ -57,7 +58,7 @@ export async function runController(argv: readonly string[]): Promise<void> {
   const client = new ApiClient({ access, userAgent: `famfs-csi-controller/${driverVersion}`, log: logger });
   const caches = new ClusterCaches({ client, log: logger });
   const controller = buildController(config, client, caches, logger, metrics);
-  const http = await startObserving(config, caches, logger, metrics);
+  const http = await startObserving(config, client, caches, logger, metrics);
   caches.start();
   await controller.csi.listen(config.csiSocket);
   // Who has not seen everything would say of every pool that no node reports it.
@@ -109,12 +110,17 @@ function buildController(
 
 async function startObserving(
   config: ControllerConfig,
+  client: ApiClient,
   caches: ClusterCaches,
   logger: Logger,
   metrics: Metrics,
 ): Promise<ObserveServer | undefined> {
   if (config.metricsAddress === undefined) return undefined;
   metrics.addProcessMetrics();
+  addApiMetrics(metrics.registry, {
+    requests: () => client.requests.all(),
+    lastSeenMs: () => caches.lastSeenMs(),
+  });
   return await startHttpServer({
     ...config.metricsAddress,
     ...{ metrics, logger },
