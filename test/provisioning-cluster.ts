@@ -305,6 +305,7 @@ export class ProvisioningCluster implements Pools {
         let bytesDone = 0n;
         for (const name of names) {
           await step(signal);
+          if (pool.master !== node) throw new DriverError('not-master', `${node} is not`);
           const file = pool.files.get(`${directory}/${name}`);
           if (file === undefined) throw new DriverError('path-not-found', `there is no ${directory}/${name}`);
           cluster.#zero(pool, directory, () => {

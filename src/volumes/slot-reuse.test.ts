@@ -4,9 +4,11 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ProvisioningCluster, type ToldVolume, unitBytes } from '../../test/provisioning-cluster.ts';
 import { newSlot, newVolume } from '../../test/volume-records-contract.ts';
 import { waitUntil } from '../../test/wait-until.ts';
+import { isReason, reasons } from '../errors.ts';
+import { statusNameOf } from '../rpc/status.ts';
 import { capacityOf } from './capacity.ts';
 import { parseClassParameters } from './class-parameters.ts';
-import type { VolumeWish } from './provisioner.ts';
+import { isFinal, type VolumeWish } from './provisioner.ts';
 import type { SlotRecord } from './volume-record.ts';
 
 let cluster: ProvisioningCluster;
@@ -226,6 +228,15 @@ describe('a volume that is begun', () => {
     await assert.rejects(create('one'), { reason: 'operation-pending', message: /log-refused/ });
     await untilReady('one');
     await create('one');
+  });
+
+  it('is never refused by a code that external-provisioner takes for the end', () => {
+    const passing = ['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'ABORTED'];
+    const told = Object.keys(reasons)
+      .filter(isReason)
+      .filter((reason) => !isFinal(reason));
+    for (const reason of told) assert.ok(passing.includes(statusNameOf(reason)), reason);
+    assert.ok(told.includes('operation-pending'), 'as which all others are told');
   });
 
   it('keeps its files in the records when room ran out amid the work and the maker died untold', async () => {
