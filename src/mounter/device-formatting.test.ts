@@ -104,6 +104,11 @@ describe('what keeps a device from being formatted', { skip }, () => {
   });
   after(async () => {
     for (const child of processes) child.kill('SIGKILL');
+    // One that is stopped over a look at a device leaves the rest of it to the next mounter.
+    await alone(async () => {
+      assert.deepEqual(readdirSync(node.places.tmp), []);
+      await mounter.kill();
+    });
     await cluster.close();
   });
 
