@@ -285,6 +285,7 @@ function isUnmade({ phase, filesMade, problem }: VolumeStatus): boolean {
 const passing: ReadonlySet<Reason> = new Set([
   ...(['operation-pending', 'record-conflict', 'out-of-space', 'log-full', 'resource-exhausted'] as const),
   ...(['pool-not-ready', 'pool-dead', 'pool-hung', 'pool-memory-failed', 'pool-held-elsewhere'] as const),
+  ...(['pool-released', 'name-taken'] as const),
   ...(['pool-busy', 'path-not-visible', 'master-away', 'mounter-unavailable', 'state-unusable'] as const),
   ...(['api-unavailable', 'api-forbidden', 'shutting-down', 'deadline-exceeded', 'cancelled'] as const),
 ]);
