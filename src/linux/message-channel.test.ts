@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { duplexPair } from 'node:stream';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decodeMessage, encodeMessage, MessageChannelEnd } from './message-channel.ts';
+import { MessageChannelEnd, readMessage, writtenMessage } from './message-channel.ts';
 
 /** What messages are made of; `__proto__` is a name that no message has. */
 const { message } = fc.letrec((tie) => ({
@@ -27,7 +27,7 @@ describe('a channel of messages', () => {
   it('hands over what was sent, bigints and undefined and strings that look like neither', () => {
     fc.assert(
       fc.property(message, (sent) => {
-        assert.deepEqual(decodeMessage(encodeMessage(sent)), sent);
+        assert.deepEqual(readMessage(writtenMessage(sent)), sent);
       }),
       { numRuns: 500 },
     );

@@ -22,7 +22,7 @@ export class MessageChannelEnd {
   }
 
   send(message: unknown): void {
-    const text = encodeMessage(message);
+    const text = writtenMessage(message);
     const frame = Buffer.allocUnsafe(lengthBytes + Buffer.byteLength(text));
     frame.writeUInt32LE(frame.length - lengthBytes, 0);
     frame.write(text, lengthBytes);
@@ -34,7 +34,7 @@ export class MessageChannelEnd {
     while (bytes.length >= lengthBytes) {
       const end = lengthBytes + bytes.readUInt32LE(0);
       if (bytes.length < end) break;
-      onMessage(decodeMessage(bytes.toString('utf8', lengthBytes, end)));
+      onMessage(readMessage(bytes.toString('utf8', lengthBytes, end)));
       bytes = bytes.subarray(end);
     }
     this.#rest = bytes;
@@ -44,7 +44,7 @@ export class MessageChannelEnd {
 /** What JSON cannot say is a string that begins with NUL: `u` undefined, `n` a bigint, `s` a string that begins so itself. */
 const mark = '\u0000';
 
-export function encodeMessage(message: unknown): string {
+export function writtenMessage(message: unknown): string {
   return JSON.stringify(message, (_key, value: unknown) => {
     if (typeof value === 'bigint') return `${mark}n${value}`;
     if (value === undefined) return `${mark}u`;
@@ -52,7 +52,7 @@ export function encodeMessage(message: unknown): string {
   });
 }
 
-export function decodeMessage(text: string): unknown {
+export function readMessage(text: string): unknown {
   return restored(JSON.parse(text) as unknown);
 }
 
