@@ -115,6 +115,11 @@ export class DriverError extends Error {
   }
 }
 
+/** Whether a conditional write lost: somebody else was quicker. */
+export function isRecordConflict(error: unknown): error is DriverError {
+  return error instanceof DriverError && error.reason === 'record-conflict';
+}
+
 /** What an errno says there is no more of (errno(3)), where it says that in every call. */
 const limits: Readonly<Record<string, string>> = {
   EMFILE: 'file descriptors for this process (RLIMIT_NOFILE)',

@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as timer } from 'node:timers/promises';
-import { DriverError } from '../errors.ts';
+import { DriverError, isRecordConflict } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { ApiClient } from './api-client.ts';
 import type { ApiObject } from './api-object.ts';
@@ -159,15 +159,15 @@ export class LeaderElection {
           return await this.#write(this.#held, deadlineMs);
         } catch (error) {
           // Somebody wrote to it: a person, perhaps, or this process in an answer that never came.
-          if (!(error instanceof DriverError) || error.reason !== 'record-conflict') throw error;
+          if (!isRecordConflict(error)) throw error;
         }
       }
       return await this.#readAndWrite(deadlineMs);
     } catch (error) {
       if (this.#stopping.signal.aborted) return false;
-      const conflict = error instanceof DriverError && error.reason === 'record-conflict';
       // Another candidate was quicker; the next attempt sees it.
-      if (!conflict) this.#options.log.warn('the lease of the leader cannot be had for now', { error });
+      if (!isRecordConflict(error))
+        this.#options.log.warn('the lease of the leader cannot be had for now', { error });
       return false;
     }
   }
@@ -224,7 +224,7 @@ export class LeaderElection {
       try {
         await this.#giveBack(held);
       } catch (error) {
-        if (!(error instanceof DriverError) || error.reason !== 'record-conflict') throw error;
+        if (!isRecordConflict(error)) throw error;
         // The last renewal was cut short by the end, and had reached the server all the same.
         const options = { namespace: this.#options.namespace, timeoutMs: this.#timing.retryMs };
         const lease = await this.#options.client.get<Lease>(leases, this.#options.name, options);

@@ -1,7 +1,7 @@
 // Creates and deletes volumes as records; the work itself is the master's (volume-maker.ts). Knows no CSI message and no
 // API server. Every step can be repeated: what was begun is found again by the volume's name.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DriverError, type Reason } from '../errors.ts';
+import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
 import type { ClassParameters } from './class-parameters.ts';
 import {
   choosePool,
@@ -107,8 +107,7 @@ export class Provisioner {
           if (existing !== undefined) await this.#end(existing);
           return await this.#newRecord(wish);
         } catch (error) {
-          const lost = error instanceof DriverError && error.reason === 'record-conflict';
-          if (!lost || attempt === 5) throw error;
+          if (!isRecordConflict(error) || attempt === 5) throw error;
         }
       }
     } finally {

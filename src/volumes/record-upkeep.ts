@@ -1,6 +1,6 @@
 // Puts records right that nobody calls for: work follows a pool's master, and what a write that was long on its way has left
 // goes. Every step can be repeated, by several processes at once.
-import { DriverError } from '../errors.ts';
+import { isRecordConflict } from '../errors.ts';
 import type { PoolFacts, Pools } from './pool-facts.ts';
 import type { VolumeRecord } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
@@ -55,7 +55,7 @@ async function isWritten(write: Promise<unknown>): Promise<boolean> {
     await write;
     return true;
   } catch (error) {
-    if (error instanceof DriverError && error.reason === 'record-conflict') return false;
+    if (isRecordConflict(error)) return false;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 // The master's part of provisioning: carries out the records that name this node. Whatever happens in between, the next
 // round looks at the record and goes on from there; nothing is kept here that a new process would miss.
-import { DriverError, type Reason } from '../errors.ts';
+import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
 import { fileNamesOf, type SlotLayout } from './slot-layout.ts';
 import { isHeld, ownsSlot } from './slot-promise.ts';
 import { type SlotRecord, slotPath, type VolumeRecord, type VolumeStatus } from './volume-record.ts';
@@ -326,8 +326,7 @@ async function untilAgreed(write: () => Promise<void>): Promise<void> {
       await write();
       return;
     } catch (error) {
-      const lost = error instanceof DriverError && error.reason === 'record-conflict';
-      if (!lost || attempt === attempts) throw error;
+      if (!isRecordConflict(error) || attempt === attempts) throw error;
     }
   }
 }
