@@ -2,7 +2,7 @@
 // of the device, and nothing else, so that a process that was killed is followed by one that decides the same.
 import type { ReportedFormat, ReportedProblem } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
-import { type NodeState, type Pool, poolRole } from '../mounter/client.ts';
+import { type NodeState, poolRole } from '../mounter/client.ts';
 
 export type FormatStep =
   /** Nothing to do, for good or until something changes. */
@@ -55,7 +55,7 @@ function resumed(
   const pool = pools.find((each) => each.uuid === uuid);
   if (others.some(({ fileSystemUUID }) => fileSystemUUID === uuid))
     return refuse(format, carries(format, uuid));
-  if (pool?.role === poolRole.ROLE_CLIENT) return refuse(format, foreign(format, pool));
+  if (pool?.role === poolRole.ROLE_CLIENT) return refuse(format, carries(format, uuid, ' of another node'));
   if (pool?.role !== poolRole.ROLE_MASTER) return { kind: 'rest' };
   const { problem: _none, ...rest } = format;
   return { kind: 'record', format: { ...rest, phase: 'Formatted', fileSystemUUID: uuid } };
@@ -79,17 +79,11 @@ function refusalOf(device: string, { devices, allowFormat }: NodeState): Reporte
   };
 }
 
-function carries({ device }: { readonly device: string }, uuid: string): ReportedProblem {
+/** @param whose what is said of the file system after its UUID */
+function carries({ device }: { readonly device: string }, uuid: string, whose = ' already'): ReportedProblem {
   return {
     reason: 'device-not-empty',
-    message: `Device ${device} carries the famfs file system ${uuid} already, and is not formatted again. To use that one, make a FamfsPool with spec.fileSystemUUID instead.`,
-  };
-}
-
-function foreign({ device }: ReportedFormat, { uuid }: Pool): ReportedProblem {
-  return {
-    reason: 'device-not-empty',
-    message: `Device ${device} carries the famfs file system ${uuid} of another node, and is not formatted again. To use that one, make a FamfsPool with spec.fileSystemUUID instead.`,
+    message: `Device ${device} carries the famfs file system ${uuid}${whose}, and is not formatted again. To use that one, make a FamfsPool with spec.fileSystemUUID instead.`,
   };
 }
 
