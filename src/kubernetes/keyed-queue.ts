@@ -1,5 +1,6 @@
 // Work by key: what is to be brought in order is named, and done as soon as somebody is free. Knows nothing of the work.
 import type { Logger } from '../observe/logger.ts';
+import { backOffMs } from './back-off.ts';
 
 export interface KeyedQueueOptions {
   /**
@@ -107,11 +108,9 @@ export class KeyedQueue {
     if (this.#stopping.signal.aborted) return;
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
-    const limit = Math.min(
-      this.#options.longestBackOffMs,
-      this.#options.firstBackOffMs * 2 ** Math.min(failures, 30),
-    );
-    const waitMs = Math.round(limit / 2 + (Math.random() * limit) / 2);
+    const { firstBackOffMs, longestBackOffMs } = this.#options;
+    // Here the first is the most that is waited, not the least.
+    const waitMs = backOffMs(failures, { firstBackOffMs: firstBackOffMs / 2, longestBackOffMs });
     this.#options.log.warn('work on a key failed', { key, failures: failures + 1, waitMs, error });
     this.#addAfterRun(key, waitMs);
   }

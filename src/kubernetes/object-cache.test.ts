@@ -6,8 +6,9 @@ import { servedApi, type Thing, thing, things, thingsPath } from '../../test/ser
 import { waitUntil } from '../../test/wait-until.ts';
 import { silentLogger } from '../observe/logger.ts';
 import type { ApiClient } from './api-client.ts';
+import { backOffMs } from './back-off.ts';
 import { ObjectCache } from './object-cache.ts';
-import { backOffMs, type WatchTiming, watchTiming } from './watch-loop.ts';
+import { type WatchTiming, watchTiming } from './watch-loop.ts';
 
 const quick: WatchTiming = {
   watchSeconds: 300,

@@ -5,17 +5,16 @@ import type { Logger } from '../observe/logger.ts';
 import type { ApiClient, Selection } from './api-client.ts';
 import { isExpired } from './api-failure.ts';
 import type { ApiObject } from './api-object.ts';
+import { type BackOff, backOffMs } from './back-off.ts';
 import type { ApiResource } from './resources.ts';
 
-export interface WatchTiming {
+export interface WatchTiming extends BackOff {
   /** When the server is asked to end a watch, at least; up to a fifth more, so that watches do not end together. */
   readonly watchSeconds: number;
   /** How long nothing may come. Bookmarks come every minute where anything has changed at all. */
   readonly inactivityMs: number;
   /** When everything is listed anew, so that nothing that was missed stays missed. */
   readonly relistMs: number;
-  readonly firstBackOffMs: number;
-  readonly longestBackOffMs: number;
 }
 
 export const watchTiming: WatchTiming = {
@@ -70,15 +69,6 @@ export async function followObjects<T extends ApiObject>(
       await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
   }
-}
-
-/** Between half of the limit and all of it; the limit doubles with every failure, and half of it is the first wait. */
-export function backOffMs(
-  failures: number,
-  { firstBackOffMs, longestBackOffMs }: Pick<WatchTiming, 'firstBackOffMs' | 'longestBackOffMs'>,
-): number {
-  const limit = Math.min(longestBackOffMs, 2 * firstBackOffMs * 2 ** Math.min(failures, 30));
-  return Math.round(limit / 2 + (Math.random() * limit) / 2);
 }
 
 /** How far the following has come. */
