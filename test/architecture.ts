@@ -22,18 +22,19 @@ interface ImportStatement {
 export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   version: [],
+  pace: [],
   observe: ['errors'],
   linux: ['errors'],
   famfs: ['linux', 'errors'],
-  volumes: ['famfs', 'errors'],
+  volumes: ['famfs', 'errors', 'pace'],
   datasets: ['volumes', 'famfs', 'errors'],
   rpc: ['linux', 'observe', 'errors'],
   config: ['errors', 'observe', 'rpc'],
-  mounter: ['famfs', 'linux', 'observe', 'rpc', 'errors', 'config'],
+  mounter: ['famfs', 'linux', 'observe', 'rpc', 'errors', 'config', 'pace'],
   csi: ['volumes', 'rpc', 'observe', 'errors', 'config', 'mounter/client', 'mounter/generated'],
   kubelet: ['rpc', 'observe', 'errors', 'config', 'mounter/client', 'mounter/generated'],
-  agent: ['volumes', 'kubernetes', 'observe', 'errors', 'mounter/client', 'mounter/generated'],
-  kubernetes: ['volumes', 'datasets', 'observe', 'errors', 'config'],
+  agent: ['volumes', 'kubernetes', 'observe', 'errors', 'pace', 'mounter/client', 'mounter/generated'],
+  kubernetes: ['volumes', 'datasets', 'observe', 'errors', 'config', 'pace'],
   sim: ['famfs', 'linux', 'errors'],
   roles: [
     ...[
@@ -49,7 +50,7 @@ export const allowedRooms: Readonly<Record<string, readonly string[]>> = {
       'linux',
       'observe',
     ],
-    ...['errors', 'config', 'version'],
+    ...['errors', 'config', 'version', 'pace'],
   ],
   main: ['roles', 'config', 'observe', 'errors', 'version'],
 };

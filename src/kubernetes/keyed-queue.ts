@@ -1,6 +1,6 @@
 // Work by key: what is to be brought in order is named, and done as soon as somebody is free. Knows nothing of the work.
 import type { Logger } from '../observe/logger.ts';
-import { backOffMs } from './back-off.ts';
+import { backOffMs } from '../pace/back-off.ts';
 
 export interface KeyedQueueOptions {
   /**

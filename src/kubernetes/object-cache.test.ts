@@ -5,8 +5,8 @@ import { reasonIs } from '../../test/reason-is.ts';
 import { servedApi, type Thing, thing, things, thingsPath } from '../../test/served-api.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { silentLogger } from '../observe/logger.ts';
+import { backOffMs } from '../pace/back-off.ts';
 import type { ApiClient } from './api-client.ts';
-import { backOffMs } from './back-off.ts';
 import { ObjectCache } from './object-cache.ts';
 import { type WatchTiming, watchTiming } from './watch-loop.ts';
 

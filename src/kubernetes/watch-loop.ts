@@ -2,10 +2,10 @@
 // breaks off. Knows no kind, and nothing of what is done with the objects.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../observe/logger.ts';
+import { type BackOff, backOffMs } from '../pace/back-off.ts';
 import type { ApiClient, Selection } from './api-client.ts';
 import { isExpired } from './api-failure.ts';
 import type { ApiObject } from './api-object.ts';
-import { type BackOff, backOffMs } from './back-off.ts';
 import type { ApiResource } from './resources.ts';
 
 export interface WatchTiming extends BackOff {

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import { backOffMs } from '../pace/back-off.ts';
 import type { Calls, RpcClient } from '../rpc/client.ts';
 import { type Decoded, enumType, serviceType } from '../rpc/codec.ts';
 import { createFrameClient } from '../rpc/frame-client.ts';
@@ -40,8 +41,7 @@ export interface MounterClientOptions {
   readonly logger: Logger;
 }
 
-const firstDelayMs = 50;
-const longestDelayMs = 2000;
+const backOff = { firstBackOffMs: 25, longestBackOffMs: 2_000 };
 const keepaliveMs = 10_000;
 
 /** A connection to the mounter. Start it once; it follows the mounter's state over any number of its restarts. */
@@ -91,19 +91,18 @@ export class MounterClient {
 
   async #follow(): Promise<void> {
     const { signal } = this.#stopping;
-    let delayMs = firstDelayMs;
+    let failures = 0;
     while (!signal.aborted) {
       const problem = await this.#followOnce(() => {
-        delayMs = firstDelayMs;
+        failures = 0;
       });
       if (signal.aborted) return;
       if (this.#view.problem === undefined) {
         this.#logger.warn('the state of the mounter cannot be followed', { problem: problem.message });
       }
       this.#show({ state: this.#view.state, problem });
-      // Half of the delay is chance, so that the processes of a node do not come back in step.
-      await sleep(delayMs / 2 + Math.random() * (delayMs / 2), undefined, { signal }).catch(() => {});
-      delayMs = Math.min(delayMs * 2, longestDelayMs);
+      await sleep(backOffMs(failures, backOff), undefined, { signal }).catch(() => {});
+      failures += 1;
     }
   }
 
