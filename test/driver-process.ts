@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { smallHeapEnvironment } from '../src/roles/small-heap.ts';
 
 const projectRoot = path.dirname(import.meta.dirname);
 
@@ -49,7 +50,12 @@ export class DriverProcess {
     const log = openSync(logPath, 'a', 0o600);
     try {
       this.#child = spawn(file, args, {
-        env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE: compileCache(), ...env },
+        env: {
+          PATH: process.env.PATH ?? '',
+          NODE_COMPILE_CACHE: compileCache(),
+          ...smallHeapEnvironment,
+          ...env,
+        },
         stdio: ['ignore', log, log],
       });
     } finally {

@@ -27,6 +27,7 @@ import type { Mode } from '../mounter/pool-state.ts';
 import { PoolWorker } from '../mounter/pool-worker.ts';
 import type { PoolWorkerSettings } from '../mounter/pool-worker-main.ts';
 import type { Logger } from '../observe/logger.ts';
+import { smallHeapEnvironment } from './small-heap.ts';
 
 /** What of the mounter's options its parts need; where it serves is for the role. */
 export type MounterPartsConfig = Omit<
@@ -135,6 +136,7 @@ function poolWorkers(
       mountPath,
       allowedRoots: settings.kubeletDirs,
       recordDirectory: settings.recordDir,
+      mayBeWritten: settings.allowWrites !== 'never',
     };
     const start = (): WorkerProcess => {
       // The former worker of this pool has ended, perhaps in the middle of a bind.
@@ -152,6 +154,7 @@ function startWorker(order: PoolWorkerSettings): WorkerProcess {
   const argv = [process.execPath, ...process.execArgv, program, 'mounter-worker', JSON.stringify(order)];
   const { PATH = '', NODE_COMPILE_CACHE } = process.env;
   return new WorkerProcess(argv, {
+    ...smallHeapEnvironment,
     PATH,
     ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
   });

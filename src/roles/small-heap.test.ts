@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runCommand } from '../linux/child-process.ts';
+import { smallHeapEnvironment } from './small-heap.ts';
 
 /** Makes objects that live a little while, as calls do, and tells how many MiB the young generation has then. */
 const churn = `
@@ -25,5 +26,24 @@ describe('a process whose heap is kept small', () => {
       `import { keepHeapSmall } from ${module}; keepHeapSmall();${churn}`,
     );
     assert.ok(kept <= 4, `${kept} MiB`);
+  });
+
+  it('has one arena for all threads of malloc, when it is started with the environment for that', async () => {
+    const arenas = async (env: Readonly<Record<string, string>>): Promise<number> => {
+      // Compression runs on the threads of libuv, each of which would take an arena of its own.
+      const program = `
+        import { readFileSync } from 'node:fs';
+        import { brotliCompress } from 'node:zlib';
+        const text = Buffer.alloc(1 << 18, 'one after the other ');
+        await Promise.all(Array.from({ length: 16 }, () => new Promise((done) => brotliCompress(text, done))));
+        const starts = readFileSync('/proc/self/maps', 'utf8').matchAll(/^([0-9a-f]+)-[0-9a-f]+ rw-p 0+ 00:00 0 *$/gm);
+        console.log([...starts].filter(([, start]) => BigInt('0x' + start) % (64n << 20n) === 0n).length);`;
+      const args = ['--input-type=module', '--eval', program];
+      const { stdout, stderr } = await runCommand(process.execPath, args, { env });
+      assert.match(stdout, /^\d+$/m, stderr);
+      return Number(stdout);
+    };
+    assert.ok((await arenas({})) > 0, 'the C library no longer makes an arena for a thread');
+    assert.equal(await arenas(smallHeapEnvironment), 0);
   });
 });
