@@ -62,22 +62,51 @@ describe('a FamfsPool', () => {
     await trial.unchangeable(formatted, { spec: { format: null, fileSystemUUID: uuid } }, once);
   });
 
-  test('has a status that never forgets nor changes its UUID', async () => {
-    const words = 'a pool never becomes another file system';
+  test('has a status that never forgets its UUID, and changes it by a reset alone', async () => {
+    const words = 'a pool becomes another file system only by a reset';
     const formatted = pool({ format: { nodeName: 'node-a', device: 'dax0.0' } });
     await trial.create(formatted);
-    await trial.changed(formatted, { status: { master: 'node-a' } }, '/status');
-    await trial.changed(formatted, { status: { fileSystemUUID: uuid } }, '/status');
-    await trial.changed(formatted, { status: { conditions: [anyCondition] } }, '/status');
-    await trial.unchangeable(formatted, { status: { fileSystemUUID: otherUuid } }, words, '/status');
-    await trial.unchangeable(formatted, { status: { fileSystemUUID: null } }, words, '/status');
-    await trial.unchangeable(formatted, { status: null }, words, '/status');
+    const change = (status: Json): Promise<void> => trial.changed(formatted, { status }, '/status');
+    const refuse = (status: Json | null, why: string): Promise<void> =>
+      trial.unchangeable(formatted, { status }, why, '/status');
+    await change({ master: 'node-a' });
+    await change({ fileSystemUUID: uuid });
+    await change({ conditions: [anyCondition] });
+    await refuse({ fileSystemUUID: otherUuid }, words);
+    await refuse({ fileSystemUUID: null }, words);
+    await refuse(null, words);
+
+    const reset = { fileSystemUUID: uuid, attempt: 'one', since: '2026-11-22T12:00:00.123Z' };
+    const early = 'nothing is formatted before the nodes were asked to let go, in this attempt';
+    await refuse({ reset: { ...reset, phase: 'Formatting' } }, early);
+    await refuse(
+      { reset: { ...reset, phase: 'Releasing', fileSystemUUID: otherUuid } },
+      'a reset is of the file system that the pool is',
+    );
+    await change({ reset: { ...reset, phase: 'Refused' } });
+    await refuse({ reset: { phase: 'Formatting' } }, early);
+    await change({ reset: { phase: 'Releasing' } });
+    await refuse({ fileSystemUUID: otherUuid, reset: null }, words);
+    await refuse({ reset: { phase: 'Formatting', attempt: 'two' } }, early);
+    await change({ reset: { phase: 'Formatting' } });
+    await refuse({ fileSystemUUID: otherUuid, reset: { fileSystemUUID: otherUuid } }, words);
+    await refuse({ fileSystemUUID: null, reset: null }, words);
+    await change({ fileSystemUUID: otherUuid, reset: null });
+    await refuse({ fileSystemUUID: uuid }, words);
 
     const adopted = pool({ fileSystemUUID: uuid });
     await trial.create(adopted);
     const named = 'the pool is the file system that spec.fileSystemUUID names';
     await trial.unchangeable(adopted, { status: { fileSystemUUID: otherUuid } }, named, '/status');
     await trial.changed(adopted, { status: { fileSystemUUID: uuid } }, '/status');
+    await trial.unchangeable(
+      adopted,
+      { status: { reset: { ...reset, phase: 'Releasing' } } },
+      'only a pool that was formatted for its FamfsPool is reset',
+      '/status',
+    );
+    const problem = { reason: 'config-invalid', message: 'It was adopted.' };
+    await trial.changed(adopted, { status: { reset: { ...reset, phase: 'Refused', problem } } }, '/status');
   });
 
   test('is refused with values that cannot be', async () => {

@@ -36,7 +36,10 @@ export interface ReportedPool {
   readonly problem?: ReportedProblem;
 }
 
-/** A mkfs that a FamfsPool asked this node for. `Formatting` is written before the command runs. */
+/**
+ * A mkfs that a FamfsPool asked this node for; `Formatting` is written before the command runs. Also the refusal to let go of a
+ * pool that is to be reset.
+ */
 export interface ReportedFormat {
   /** metadata.name and metadata.uid of the FamfsPool */
   readonly pool: string;
@@ -44,6 +47,9 @@ export interface ReportedFormat {
   readonly device: string;
   readonly phase: 'Formatting' | 'Formatted' | 'Refused';
   readonly fileSystemUUID?: string;
+  /** Of a reset: the file system in whose place another one is made, and FamfsPool.status.reset.attempt. */
+  readonly replaces?: string;
+  readonly attempt?: string;
   readonly problem?: ReportedProblem;
 }
 

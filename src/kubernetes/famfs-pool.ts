@@ -2,6 +2,7 @@
 // are held against the CRD by a test.
 import type { DeletedVolumes, PoolWrites } from '../volumes/pool-facts.ts';
 import type { ApiObject, Condition } from './api-object.ts';
+import type { ReportedProblem } from './famfs-node.ts';
 
 /** mkfs, once, on a device that carries nothing; an explicit opt-in (design 6, rule 10). */
 export interface FamfsPoolFormat {
@@ -30,9 +31,26 @@ export interface FamfsPoolNode {
   readonly logEntriesReplayed: number;
 }
 
+/** `famfs.io/reset: UUID` asks for the reset of a pool; it counts while it names the file system that the pool is. */
+export const resetAnnotation = 'famfs.io/reset';
+
+/** A reset that was asked for and is not done. */
+export interface FamfsPoolReset {
+  /** The file system that is to end. */
+  readonly fileSystemUUID: string;
+  /** `Releasing`: all nodes let go. `Formatting`: they have, and the master may format. `Refused`: not now. */
+  readonly phase: 'Releasing' | 'Formatting' | 'Refused';
+  /** Of each time that nodes are asked another one, so that no late answer is taken for that of a later one. */
+  readonly attempt?: string;
+  /** RFC 3339; when it came into this phase. */
+  readonly since: string;
+  /** Why it is refused. */
+  readonly problem?: ReportedProblem;
+}
+
 /** Sizes are quantities. */
 export interface FamfsPoolStatus {
-  /** Adopted from the spec, or what mkfs gave the file system; never changes once it is there. */
+  /** Adopted from the spec, or what mkfs gave the file system; once it is there, only a reset changes it. */
   readonly fileSystemUUID?: string;
   readonly capacity?: {
     readonly size: string;
@@ -52,7 +70,8 @@ export interface FamfsPoolStatus {
   /** The node that can create files. */
   readonly master?: string;
   readonly nodes?: readonly FamfsPoolNode[];
-  /** `Ready`, `Formatted`, `Lost`, `SingleMaster`. */
+  readonly reset?: FamfsPoolReset;
+  /** `Ready`, `Formatted`, `Lost`, `SingleMaster`, and `Reset` when one was asked for. */
   readonly conditions?: readonly Condition[];
 }
 
