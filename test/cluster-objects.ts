@@ -29,7 +29,8 @@ export function reportedPool(changes: Partial<ReportedPool> = {}): ReportedPool 
   return {
     ...{ uuid: poolUuid, device: 'dax0.0', phase: 'Ready', role: 'Client', mode: 'fuse', simulated: true },
     ...{ size: '4Gi', free: '3Gi', longestFreeRun: '2Gi', allocationUnit: '2Mi' },
-    ...{ logEntriesUsed: 10, logEntriesTotal: 100, logEntriesReplayed: 10, ...changes },
+    ...{ logEntriesUsed: 10, logEntriesTotal: 100, logEntriesReplayed: 10, writers: 'safe', held: false },
+    ...changes,
   };
 }
 
@@ -42,8 +43,8 @@ export function nodeStatus(changes: Partial<FamfsNodeStatus> = {}): FamfsNodeSta
   const lastTransitionTime = '2026-01-01T00:00:00Z';
   return {
     ...{ systemUUID: poolUuid, driverVersion: '1.0.0', kernelRelease: '6.8.0', mode: 'fuse' },
-    ...{ launcher: 'systemd', famfsLocation: 'host', allowWrites: 'safe', formats: [] },
-    ...{ devices: [reportedDevice()], pools: [reportedPool()], publishedVolumeIDs: [] },
+    ...{ launcher: 'systemd', famfsLocation: 'host', allowWrites: 'safe', allowFormat: 'never' },
+    ...{ devices: [reportedDevice()], pools: [reportedPool()], publishedVolumeIDs: [], formats: [] },
     reportedAt: new Date().toISOString(),
     conditions: [
       { type: 'Ready', status: 'True', reason: 'MounterServes', message: 'It serves.', lastTransitionTime },

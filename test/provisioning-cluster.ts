@@ -124,6 +124,9 @@ export class ProvisioningCluster implements Pools {
       allocationUnitBytes: unitBytes,
       logEntriesFree: pool.logEntries - pool.entriesUsed,
       master: isMasterThere ? pool.master : undefined,
+      nodes: this.nodes
+        .filter(({ isReachable }) => isReachable)
+        .map(({ name }) => ({ name, writers: 'safe' })),
       problem: undefined,
     };
   }

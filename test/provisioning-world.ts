@@ -38,7 +38,8 @@ export class ProvisioningWorld implements Pools, SlotMaker {
     this.pools.set(uuid, {
       ...{ name, uuid, writes: 'Allowed', deletedVolumes: 'Reuse', master: 'node-1', problem: undefined },
       ...{ sizeBytes: units * unit, freeBytes: units * unit, longestFreeRunBytes: units * unit },
-      ...{ allocationUnitBytes: unit, logEntriesFree: 1000, ...changes },
+      ...{ allocationUnitBytes: unit, logEntriesFree: 1000, nodes: [{ name: 'node-1', writers: 'safe' }] },
+      ...changes,
     });
   }
 

@@ -36,7 +36,14 @@ function poolOfRole(role: number): Pool {
     ...{ uuid, device: 'dax0.0', phase: poolPhase.POOL_PHASE_READY, problem: null, role },
     ...{ mode: famfsMode.MODE_FUSE, mountPath: '/run/p', sizeBytes: 8n << 30n, freeBytes: 8n << 30n },
     ...{ longestFreeRunBytes: 8n << 30n, logEntriesTotal: 100n, logEntriesUsed: 0n, logEntriesReplayed: 0n },
-    ...{ binds: 0, held: false, simulated: true, healthyAtMs: 0n, allocationUnitBytes: 2n << 20n },
+    ...{
+      binds: 0,
+      held: false,
+      writers: 'never',
+      simulated: true,
+      healthyAtMs: 0n,
+      allocationUnitBytes: 2n << 20n,
+    },
   };
 }
 

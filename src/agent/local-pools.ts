@@ -3,7 +3,13 @@
 import { isReason } from '../errors.ts';
 import { type MounterClient, type Pool, poolPhase, poolRole } from '../mounter/client.ts';
 import type { PoolUuid } from '../volumes/ids.ts';
-import type { DeletedVolumes, PoolFacts, Pools, PoolWrites } from '../volumes/pool-facts.ts';
+import {
+  type DeletedVolumes,
+  grantOf,
+  type PoolFacts,
+  type Pools,
+  type PoolWrites,
+} from '../volumes/pool-facts.ts';
 import type { RecordProblem } from '../volumes/volume-record.ts';
 
 export interface LocalPoolsOptions {
@@ -50,6 +56,7 @@ export class LocalPools implements Pools {
       allocationUnitBytes: pool.allocationUnitBytes,
       logEntriesFree: Number(pool.logEntriesTotal - pool.logEntriesUsed),
       master: pool.role === poolRole.ROLE_MASTER ? node : undefined,
+      nodes: [{ name: node, writers: grantOf(pool.writers) }],
       problem: problemOf(pool),
     };
   }

@@ -40,6 +40,7 @@ const pools: fc.Arbitrary<Pool> = fc.record({
   binds: fc.nat(),
   simulated: fc.boolean(),
   held: fc.boolean(),
+  writers: fc.constantFrom('never', 'safe', 'unsafe', 'of a newer mounter'),
   healthyAtMs: counts,
   allocationUnitBytes: sizes,
 });

@@ -12,6 +12,7 @@ import type {
 } from '../kubernetes/famfs-node.ts';
 import { quantityOf } from '../kubernetes/quantity.ts';
 import { type Device, famfsMode, type NodeState, type Pool, poolPhase, poolRole } from '../mounter/client.ts';
+import { grantOf } from '../volumes/pool-facts.ts';
 
 /** What is known of the node at a moment. */
 export interface NodeView {
@@ -59,6 +60,7 @@ export function nodeReport(
     launcher: state?.launcher ?? previous?.launcher ?? '',
     famfsLocation: state?.famfsLocation ?? previous?.famfsLocation ?? '',
     allowWrites: state?.allowWrites ?? previous?.allowWrites ?? '',
+    allowFormat: state?.allowFormat ?? previous?.allowFormat ?? '',
     devices: hasLooked ? sorted(state.devices.map(reportedDevice), 'name') : (previous?.devices ?? []),
     pools: hasLooked ? sorted(state.pools.map(reportedPool), 'uuid') : (previous?.pools ?? []),
     publishedVolumeIDs:
@@ -102,6 +104,8 @@ function reportedPool(pool: Pool): ReportedPool {
     logEntriesTotal: Number(pool.logEntriesTotal),
     logEntriesReplayed: Number(pool.logEntriesReplayed),
     simulated: pool.simulated,
+    writers: grantOf(pool.writers),
+    held: pool.held,
     ...reportedProblem(pool.problem),
   };
 }

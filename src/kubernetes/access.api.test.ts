@@ -89,6 +89,7 @@ const report = {
   ...{
     famfsLocation: 'host',
     allowWrites: 'safe',
+    allowFormat: 'never',
     devices: [],
     pools: [],
     publishedVolumeIDs: [],

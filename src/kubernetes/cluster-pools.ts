@@ -35,7 +35,7 @@ export class ClusterPools implements Pools {
     const pools = this.#parts.famfsPools.list();
     const nodes = this.#parts.reports.list();
     return pools.map((pool) => {
-      const { format, figures, master, problem } = judgePool(pool, nodes, pools);
+      const { format, figures, master, problem, seen } = judgePool(pool, nodes, pools);
       const { deletedVolumes, writes } = pool.spec;
       return {
         name: pool.metadata.name,
@@ -49,6 +49,7 @@ export class ClusterPools implements Pools {
         allocationUnitBytes: bytesOf(figures?.allocationUnit ?? '0'),
         logEntriesFree: figures === undefined ? 0 : figures.logEntriesTotal - figures.logEntriesUsed,
         master,
+        nodes: seen.map(({ node, pool: { writers } }) => ({ name: node.name, writers })),
         problem,
       };
     });

@@ -129,7 +129,7 @@ describe('a FamfsPool', () => {
 describe('a FamfsNode', () => {
   const status = {
     ...{ systemUUID: otherUuid, driverVersion: '0.1.0', kernelRelease: '6.18.0', mode: 'fuse' },
-    ...{ launcher: 'systemd', famfsLocation: 'host', allowWrites: 'safe' },
+    ...{ launcher: 'systemd', famfsLocation: 'host', allowWrites: 'safe', allowFormat: 'once' },
     devices: [{ name: 'dax0.0', path: '/dev/dax0.0', size: '1Gi', fileSystemUUID: uuid }],
     pools: [
       {
@@ -143,7 +143,7 @@ describe('a FamfsNode', () => {
           free: '512Mi',
         },
         ...{ longestFreeRun: '512Mi', allocationUnit: '2Mi', logEntriesUsed: 3, logEntriesTotal: 25575 },
-        ...{ logEntriesReplayed: 3, simulated: true },
+        ...{ logEntriesReplayed: 3, simulated: true, writers: 'safe', held: false },
       },
     ],
     publishedVolumeIDs: [`${uuid}.abcdefghijklmnop`],

@@ -117,6 +117,7 @@ const node = {
       launcher: [need, 'string'],
       famfsLocation: [need, 'string'],
       allowWrites: [need, 'string'],
+      allowFormat: [need, 'string'],
       devices: [
         need,
         [
@@ -150,6 +151,8 @@ const node = {
             logEntriesTotal: [need, 'integer'],
             logEntriesReplayed: [need, 'integer'],
             simulated: [need, 'boolean'],
+            writers: [need, { never: 'value', safe: 'value', unsafe: 'value' }],
+            held: [need, 'boolean'],
             problem: [may, problem],
           },
         ],

@@ -1,5 +1,6 @@
 // FamfsNode: what one node has and how it is, written by its own agent alone and named like the node. The types are held
 // against the CRD by a test.
+import type { GrantedWriters } from '../volumes/pool-facts.ts';
 import type { ApiObject, Condition } from './api-object.ts';
 
 export interface ReportedProblem {
@@ -33,6 +34,10 @@ export interface ReportedPool {
   readonly logEntriesTotal: number;
   readonly logEntriesReplayed: number;
   readonly simulated: boolean;
+  /** What the node publishes writable of it: `safe` where a writer cannot stop the pool, `unsafe` although one can. */
+  readonly writers: GrantedWriters;
+  /** Released on request, and not mounted before that is lifted or the device carries another file system. */
+  readonly held: boolean;
   readonly problem?: ReportedProblem;
 }
 
@@ -61,6 +66,7 @@ export interface FamfsNodeStatus {
   readonly launcher: string;
   readonly famfsLocation: string;
   readonly allowWrites: string;
+  readonly allowFormat: string;
   readonly devices: readonly ReportedDevice[];
   readonly pools: readonly ReportedPool[];
   readonly publishedVolumeIDs: readonly string[];

@@ -79,6 +79,7 @@ describe('a pool whose master reports', () => {
       ...{ name: 'models', uuid: poolUuid as PoolUuid, writes: 'Allowed', deletedVolumes: 'Reuse' },
       ...{ sizeBytes: 4n << 30n, freeBytes: 1n << 30n, longestFreeRunBytes: 2n << 30n },
       ...{ allocationUnitBytes: 2n << 20n, logEntriesFree: 80, master: 'a', problem: undefined },
+      nodes: ['a', 'b'].map((name) => ({ name, writers: 'safe' })),
     });
     const { status } = cluster.judge();
     assert.equal(status?.fileSystemUUID, poolUuid);

@@ -20,7 +20,7 @@ import type { PoolWorker } from './pool-worker.ts';
 export type LookedAtDevice = Pick<PoolDevice, 'name' | 'path'>;
 
 /** The file system on a device: whose it is, and its log, or why that must not be trusted. */
-export interface DeviceContents extends ProbeResult {
+export interface DeviceContents extends Pick<ProbeResult, 'fileSystemUuid' | 'systemUuid'> {
   readonly log: LogSummary | DriverError;
 }
 

@@ -20,6 +20,7 @@ import type { DeviceState, NodeState, Problem } from './pool-state.ts';
 import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
 import { unbindTarget } from './unbind.ts';
+import { requireWriters } from './writers.ts';
 
 const closePatienceMs = 5_000;
 const longestVolumeIdBytes = 256;
@@ -119,13 +120,15 @@ export class Mounter {
    */
   async bind(
     poolUuid: string,
-    order: BindOrder,
+    { onlySafely = false, ...order }: BindOrder & { readonly onlySafely?: boolean },
     signal: AbortSignal,
   ): Promise<{ alreadyBound: boolean; mountId: bigint }> {
     requirePoolPath(order.path);
     requireVolumeId(order.volumeId);
     const pool = this.#pool(poolUuid);
-    if (order.writable) await this.#allowWriting(pool, signal);
+    const { allowWrites } = this.#parts.settings;
+    if (order.writable)
+      await requireWriters(poolUuid, { allowWrites, onlySafely }, () => pool.operationPolicy(signal));
     return this.#busy.run([`target ${order.target}`, `volume ${order.volumeId}`], async () => {
       signal.throwIfAborted();
       this.#refuseSecondTarget(order);
@@ -281,22 +284,6 @@ export class Mounter {
     throw new DriverError(
       'pool-not-found',
       `No device of this node carries pool ${uuid}. Give the PersistentVolume a node affinity for topology.famfs.io/pool-${uuid}, or look at the devices with \`famfs-csi state\`.${unreadDevices(finder.devices())}`,
-    );
-  }
-
-  async #allowWriting(pool: Pool, signal: AbortSignal): Promise<void> {
-    const { allowWrites } = this.#parts.settings;
-    if (allowWrites === 'unsafe') return;
-    if (allowWrites === 'safe') {
-      if ((await pool.operationPolicy(signal)) === 'protected') return;
-      throw new DriverError(
-        'writes-refused',
-        `Pool ${pool.uuid} is not published writable on this node: with --allow-writes=safe that needs standalone mode with the operation policy of 2026, because elsewhere a pod's truncate takes the pool down for the whole node. Publish it read-only, or set --allow-writes=unsafe if all pods here are trusted.`,
-      );
-    }
-    throw new DriverError(
-      'writes-refused',
-      `This node publishes nothing writable (--allow-writes=never). Publish the volume read-only, or set --allow-writes to safe or unsafe on the mounter.`,
     );
   }
 

@@ -1,5 +1,6 @@
 // What an error says about a pool, as far as the pool has to act on it. Knows no pool.
-import { DriverError } from '../errors.ts';
+import { DriverError, type Reason } from '../errors.ts';
+import type { PoolPhase } from './pool-state.ts';
 import { logUnreadMark } from './pool-verbs.ts';
 
 /** Problems that end with the mount: it must be taken down and made again. */
@@ -50,4 +51,10 @@ export function notMaster(poolUuid: string): DriverError {
 export function isMendedByReplay(error: unknown): boolean {
   if (!(error instanceof DriverError)) return false;
   return error.reason === 'path-not-found' || error.reason === 'path-not-visible' || isLogUnread(error);
+}
+
+/** What becomes of a pool that failed. A device that carries another file system is free for the pool of that one. */
+export function phaseAfter(reason: Reason, isMounted: boolean): PoolPhase {
+  if (isMounted) return 'unhealthy';
+  return reason === 'pool-reformatted' ? 'lost' : 'found';
 }

@@ -1,5 +1,6 @@
 // What the mounter knows of devices and pools, as plain data for whoever watches.
 import type { Reason } from '../errors.ts';
+import type { GrantedWriters } from './writers.ts';
 
 export type Mode = 'standalone' | 'fuse';
 export type Role = 'master' | 'client';
@@ -57,6 +58,7 @@ export interface PoolState {
   readonly allocationUnitBytes: bigint;
   /** Released on request, and kept down. */
   readonly held: boolean;
+  readonly writers: GrantedWriters;
 }
 
 export interface NodeState {

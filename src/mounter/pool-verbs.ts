@@ -1,9 +1,12 @@
 // What the mounter asks of a pool's worker process, and what comes back: plain data, the same on both sides.
+import type { OperationPolicy } from './writers.ts';
 
 /** What the first bytes of `.meta/.superblock` say, read afresh. */
 export interface ProbeResult {
   readonly fileSystemUuid: string;
   readonly systemUuid: string;
+  /** Found out once for a mount; undefined where nobody may write anyway. */
+  readonly operationPolicy: OperationPolicy | undefined;
 }
 
 /** The pool's log as far as it has been read and found good. */
@@ -100,7 +103,7 @@ export interface PoolVerbs {
     response: MappingEvidence;
   };
   /** Whether the kernel refuses pods' destructive operations (standalone mode's policy of 2026). */
-  operationPolicy: { request: Record<string, never>; response: 'protected' | 'open' };
+  operationPolicy: { request: Record<string, never>; response: OperationPolicy };
 }
 
 /**

@@ -22,6 +22,7 @@ import {
   type PoolVerbs,
 } from './pool-verbs.ts';
 import { answerOf, type WorkerAnswer } from './worker-answer.ts';
+import type { OperationPolicy } from './writers.ts';
 import { isZeroRange, zeroRange } from './zeroing.ts';
 
 /** How many files are looked at between two signs of life; a first look at a file can take milliseconds (famfs reference 7). */
@@ -34,6 +35,8 @@ export interface PoolWorkerSettings {
   readonly mountPath: string;
   readonly allowedRoots: readonly string[];
   readonly recordDirectory: string;
+  /** Whether the node publishes anything writable, so that it matters what writers can do. */
+  readonly mayBeWritten: boolean;
 }
 
 export interface PoolRequest {
@@ -67,6 +70,7 @@ class PoolWorkerState {
   readonly #settings: PoolWorkerSettings;
   readonly #records: BindRecords;
   #log: PoolLog | undefined;
+  #operationPolicy: OperationPolicy | undefined;
   /** Entries have been accepted: all of them, or those before one that was refused. */
   #isLogRead = false;
   /** Paths that were found as logged: how long the log was then, and how many entries lay at and below the path. */
@@ -82,7 +86,10 @@ class PoolWorkerState {
     const expectedUuid = poolUuid === '' ? undefined : poolUuid;
     return {
       place: () => mountPlaceAt(mountPath),
-      probe: () => withPoolRoot(mountPath, (rootFd) => probeSuperblock(rootFd, expectedUuid)),
+      probe: () => ({
+        ...withPoolRoot(mountPath, (rootFd) => probeSuperblock(rootFd, expectedUuid)),
+        operationPolicy: this.#knownPolicy(),
+      }),
       refreshLog: () => this.#refresh(),
       logMoved: () => this.#hasMoved(),
       look: ({ paths }) => paths.map((path) => loggedPath(this.#readLog().find(path))),
@@ -96,6 +103,13 @@ class PoolWorkerState {
       inspectMapping: (request) => inspectMapping(mountPath, request),
       operationPolicy: () => operationPolicyOf(mountPath),
     };
+  }
+
+  /** A pool that is mounted anew has a new worker. */
+  #knownPolicy(): OperationPolicy | undefined {
+    const { mayBeWritten, mountPath, poolUuid } = this.#settings;
+    if (mayBeWritten && poolUuid !== '') this.#operationPolicy ??= operationPolicyOf(mountPath);
+    return this.#operationPolicy;
   }
 
   async #refresh(): Promise<LogSummary> {

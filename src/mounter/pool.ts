@@ -1,10 +1,11 @@
 // One pool on this node: mounted once, watched, replayed, and bound from. Holds the pool's phase and problem; what touches
 // the pool's mount happens in its worker process, what runs famfs commands goes through its queue.
-import { DriverError, type Reason } from '../errors.ts';
+import { DriverError } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { BindRegistry } from './bind-registry.ts';
 import { abortable, type CommandQueue } from './command-queue.ts';
 import { type HeldLog, LogFollower } from './log-follower.ts';
+import type { MounterSettings } from './mounter-settings.ts';
 import { PoolAlarm } from './pool-alarm.ts';
 import type { PoolDevice } from './pool-device.ts';
 import {
@@ -14,13 +15,15 @@ import {
   isPoolFailure,
   notMaster,
   orRefusal,
+  phaseAfter,
 } from './pool-failure.ts';
 import type { PoolHold } from './pool-hold.ts';
 import type { MountedBy, PoolMounts } from './pool-mounts.ts';
 import { PoolRelease } from './pool-release.ts';
 import { isSameProblem, type PoolPhase, type PoolState, type Problem, type Role } from './pool-state.ts';
-import type { BindOrder, MappingEvidence, PathContents } from './pool-verbs.ts';
+import type { BindOrder, MappingEvidence, PathContents, ProbeResult } from './pool-verbs.ts';
 import type { PoolWorker } from './pool-worker.ts';
+import { grantedWriters, type OperationPolicy } from './writers.ts';
 
 /** What a pool works with. */
 export interface PoolParts {
@@ -31,6 +34,7 @@ export interface PoolParts {
   readonly hold: PoolHold;
   readonly log: Logger;
   readonly replayIntervalMs: number;
+  readonly allowWrites: MounterSettings['allowWrites'];
   /** Called after every change of the state. */
   readonly onChange: () => void;
 }
@@ -43,8 +47,8 @@ export class Pool {
   #phase: PoolPhase = 'found';
   #problem: Problem | undefined;
   #mount: MountedBy | undefined;
-  /** The superblock's: whose pool it is. */
-  #systemUuid: string | undefined;
+  /** What was read last: whose pool it is. */
+  #probed: ProbeResult | undefined;
   readonly #follower: LogFollower;
   #healthyAtMs = 0;
   #bringUp: Promise<void> | undefined;
@@ -107,6 +111,7 @@ export class Pool {
       simulated: this.#device.simulated,
       healthyAtMs: this.#healthyAtMs,
       held: this.isHeld,
+      writers: grantedWriters(this.#parts.allowWrites, this.#mount && this.#probed?.operationPolicy),
     };
   }
 
@@ -176,7 +181,7 @@ export class Pool {
   }
 
   /** Whether a writer here can stop the pool for everybody. */
-  async operationPolicy(signal: AbortSignal): Promise<'protected' | 'open'> {
+  async operationPolicy(signal: AbortSignal): Promise<OperationPolicy> {
     await this.#ready(signal);
     return this.#observed(() => this.#parts.worker.request('operationPolicy', {}));
   }
@@ -269,8 +274,7 @@ export class Pool {
   }
 
   async #probe(): Promise<void> {
-    const { systemUuid } = await this.#parts.worker.request('probe', {});
-    this.#systemUuid = systemUuid;
+    this.#probed = await this.#parts.worker.request('probe', {});
   }
 
   async #ready(signal: AbortSignal): Promise<void> {
@@ -336,7 +340,7 @@ export class Pool {
     if (this.#phase === 'lost' || this.isHeld) return;
     const { reason, message } = DriverError.from(error);
     const isNews = !isSameProblem(this.#problem, { reason, message });
-    this.#set(this.#phaseAfter(reason), { reason, message });
+    this.#set(phaseAfter(reason, this.#mount !== undefined), { reason, message });
     this.#alarm.ring(new DriverError(reason, message));
     if (isNews)
       this.#parts.log.warn('pool not usable', {
@@ -345,12 +349,6 @@ export class Pool {
         reason,
         problem: message,
       });
-  }
-
-  /** A device that carries another file system is free for the pool of that one. */
-  #phaseAfter(reason: Reason): PoolPhase {
-    if (this.#mount !== undefined) return 'unhealthy';
-    return reason === 'pool-reformatted' ? 'lost' : 'found';
   }
 
   #recovered(): void {
@@ -386,8 +384,8 @@ export class Pool {
   }
 
   #role(): Role | undefined {
-    if (this.#mount === undefined || this.#systemUuid === undefined) return undefined;
-    return this.#parts.mounts.roleIn(this.#systemUuid);
+    if (this.#mount === undefined || this.#probed === undefined) return undefined;
+    return this.#parts.mounts.roleIn(this.#probed.systemUuid);
   }
 
   #set(phase: PoolPhase, problem: Problem | undefined): void {

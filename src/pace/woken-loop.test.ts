@@ -5,6 +5,10 @@ import { WokenLoop } from './woken-loop.ts';
 
 const anHourMs = 3_600_000;
 
+function unexpected(error: unknown): never {
+  throw error;
+}
+
 describe('a loop that can be woken', () => {
   let loop: WokenLoop | undefined;
   afterEach(() => loop?.stop());
@@ -15,7 +19,7 @@ describe('a loop that can be woken', () => {
       rounds++;
       return anHourMs;
     };
-    loop = new WokenLoop({ round, failed: assert.fail });
+    loop = new WokenLoop({ round, failed: unexpected });
     loop.start();
     await waitUntil('it has begun', () => rounds === 1);
     loop.wake();
@@ -47,7 +51,7 @@ describe('a loop that can be woken', () => {
       atOnce--;
       return anHourMs;
     };
-    loop = new WokenLoop({ round, failed: assert.fail });
+    loop = new WokenLoop({ round, failed: unexpected });
     loop.start();
     for (let time = 0; time < 5; time++) loop.wake();
     gates[0]?.resolve();
@@ -63,7 +67,7 @@ describe('a loop that can be woken', () => {
       rounds++;
       return Number.POSITIVE_INFINITY;
     };
-    loop = new WokenLoop({ round, failed: assert.fail });
+    loop = new WokenLoop({ round, failed: unexpected });
     loop.start();
     await waitUntil('it has begun', () => rounds === 1);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -79,7 +83,7 @@ describe('a loop that can be woken', () => {
         signal.addEventListener('abort', () => reject(signal.reason));
         return promise;
       },
-      failed: assert.fail,
+      failed: unexpected,
     });
     loop.start();
     await begun.promise;

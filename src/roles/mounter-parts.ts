@@ -67,6 +67,7 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
         queue: new CommandQueue(path.join(settings.lockDir, `pool-${uuid}`)),
         hold: new PoolHold(uuid, settings.lockDir),
         replayIntervalMs: settings.replayIntervalMs,
+        allowWrites: settings.allowWrites,
         onChange: () => changes.raise(),
       }),
   });

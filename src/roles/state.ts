@@ -34,6 +34,7 @@ function pageOf(state: NodeState): string[] {
     `node with kernel ${state.kernelRelease}, famfs identity ${state.systemUuid || 'none yet'}`,
     `  famfs        ${state.famfsLocation === 'host' ? "the host's" : "the image's"}; daemons are kept by: ${state.launcher}`,
     `  writes       ${state.allowWrites}`,
+    `  formats      ${state.allowFormat}`,
     ...state.problems.map(({ reason, message }) => `  PROBLEM      ${reason}: ${message}`),
     ...state.devices.flatMap(({ name, sizeBytes, driver, poolUuid, problem }) => [
       '',
@@ -50,7 +51,7 @@ function linesOfPool(pool: Pool): string[] {
     `  mounted at   ${pool.mountPath}`,
     `  space        ${gibibytes(pool.freeBytes)} free of ${gibibytes(pool.sizeBytes)}, longest run ${gibibytes(pool.longestFreeRunBytes)}`,
     `  log          ${pool.logEntriesUsed} of ${pool.logEntriesTotal} entries used, ${pool.logEntriesReplayed} replayed here`,
-    `  published    ${pool.binds} times on this node`,
+    `  published    ${pool.binds} times on this node; writers: ${pool.writers}`,
     ...(pool.problem == null ? [] : [`  PROBLEM      ${pool.problem.reason}: ${pool.problem.message}`]),
   ];
 }

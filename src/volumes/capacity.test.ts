@@ -16,7 +16,8 @@ const pool = (changes: Partial<PoolFacts> = {}): PoolFacts => ({
     problem: undefined,
   },
   ...{ sizeBytes: 100n * unit, freeBytes: 50n * unit, longestFreeRunBytes: 20n * unit },
-  ...{ allocationUnitBytes: unit, logEntriesFree: 100, ...changes },
+  ...{ allocationUnitBytes: unit, logEntriesFree: 100, nodes: [{ name: 'node-1', writers: 'safe' }] },
+  ...changes,
 });
 const other = pool({ name: 'b', uuid: poolB, freeBytes: 7n * unit, longestFreeRunBytes: 7n * unit });
 const none = { volumes: [], slots: [] };

@@ -5,6 +5,20 @@ import type { RecordProblem } from './volume-record.ts';
 /** Whether volumes of a pool may be written (design 4, Writers). */
 export type PoolWrites = 'Forbidden' | 'Allowed' | 'AllowedUnsafe';
 
+/** What a node grants to writers of a pool: `safe` where one cannot stop the pool, `unsafe` although one can. */
+export type GrantedWriters = 'never' | 'safe' | 'unsafe';
+
+/** What a mounter says it grants; what this program does not know is nothing. */
+export function grantOf(text: string): GrantedWriters {
+  return text === 'safe' || text === 'unsafe' ? text : 'never';
+}
+
+/** A node that sees the memory of a pool now. */
+export interface PoolNode {
+  readonly name: string;
+  readonly writers: GrantedWriters;
+}
+
 /** What becomes of the space of deleted volumes. */
 export type DeletedVolumes = 'Keep' | 'Reuse';
 
@@ -20,6 +34,8 @@ export interface PoolFacts {
   readonly logEntriesFree: number;
   /** the node that can create files; undefined while none is known */
   readonly master: string | undefined;
+  /** those that are there now; volumes can be published on them */
+  readonly nodes: readonly PoolNode[];
   /** why nothing can be made in it now: damaged log, lost memory, two masters, its master not reporting */
   readonly problem: RecordProblem | undefined;
 }

@@ -83,7 +83,7 @@ describe('a slot that is used again', () => {
   it('goes back when its new volume is deleted before anything was begun', async () => {
     const { slot } = await leaveSlot();
     cluster.node(0).records.isCut = true;
-    await assert.rejects(cluster.provisioner.create(wish('second'), AbortSignal.timeout(50)), {
+    await assert.rejects(cluster.provisioner.create(wish('second'), AbortSignal.timeout(1000)), {
       reason: 'operation-pending',
     });
     const record = await cluster.store.get('second');
@@ -109,7 +109,7 @@ describe('a slot that is used again', () => {
     await leaveSlot();
     const sleeper = cluster.provisioner;
     cluster.letControllerSleep(1);
-    const late = sleeper.create(wish('late'), AbortSignal.timeout(300));
+    const late = sleeper.create(wish('late'), AbortSignal.timeout(2000));
     late.catch(() => undefined);
     await untilSlot(({ promisedTo }) => promisedTo === 'late');
     cluster.restartController();
@@ -210,7 +210,7 @@ describe('a volume that is begun', () => {
 
   it('answers at once that its master is away, in a way that nobody takes for the end', async () => {
     cluster.node(0).records.isCut = true;
-    await assert.rejects(cluster.provisioner.create(wish('one'), AbortSignal.timeout(20)), {
+    await assert.rejects(cluster.provisioner.create(wish('one'), AbortSignal.timeout(1000)), {
       reason: 'operation-pending',
     });
     cluster.setReachable(0, false);
@@ -242,7 +242,7 @@ describe('a volume that is begun', () => {
   it('keeps its files in the records when room ran out amid the work and the maker died untold', async () => {
     const pool = cluster.pools[0] ?? assert.fail();
     cluster.node(0).records.plan(1, 'death-before');
-    await assert.rejects(cluster.provisioner.create(wish('one', files, 8), AbortSignal.timeout(50)), {
+    await assert.rejects(cluster.provisioner.create(wish('one', files, 8), AbortSignal.timeout(1000)), {
       reason: 'operation-pending',
     });
     assert.equal(pool.files.size, 1);
