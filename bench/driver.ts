@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { readMountTable } from '../src/linux/mount-table.ts';
+import { smallHeapEnvironment } from '../src/roles/small-heap.ts';
 import { BackgroundProcess } from '../tools/background-process.ts';
 import type { Programs } from './programs.ts';
 
@@ -89,7 +90,7 @@ export class Driver {
   /** Starts the mounter, for the first time or after it has ended; it does not serve yet. */
   startMounter(): BackgroundProcess {
     const { folder, kubeletDir, mounterFlags, pool, programs } = this.#options;
-    this.#mounter = startRole('mounter', programs.mounter, {
+    this.#mounter = this.#startRole('mounter', programs.mounter, {
       ...{ socket: this.#mounterSocket, 'kubelet-dir': kubeletDir, 'pool-dir': this.#poolDir },
       ...{ 'shadow-dir': path.join(folder, 'shadow'), 'state-dir': path.join(folder, 'binds') },
       // The benchmark's own namespaces are the host here: nothing of it is to be seen, or to stay, outside.
@@ -102,7 +103,7 @@ export class Driver {
 
   /** Starts the node plugin, for the first time or after it has ended; it does not serve yet. */
   startNode(): BackgroundProcess {
-    this.#node = startRole('node', this.#options.programs.node, {
+    this.#node = this.#startRole('node', this.#options.programs.node, {
       ...{ 'node-id': 'bench', 'kubelet-dir': this.kubeletDir, 'csi-socket': this.socket },
       ...{ 'mounter-socket': this.#mounterSocket, 'skip-registration': undefined, ...quiet },
     });
@@ -121,16 +122,21 @@ export class Driver {
       .filter((uuid) => pool === undefined || uuid === pool)
       .find((uuid) => existsSync(path.join(this.#poolDir, uuid, '.meta/.log')));
   }
-}
 
-function startRole(
-  role: string,
-  program: readonly string[],
-  flags: Readonly<Record<string, string | undefined>>,
-): BackgroundProcess {
-  const [file = '', ...words] = program;
-  const given = Object.entries(flags).flatMap(([flag, value]) =>
-    value === undefined ? [`--${flag}`] : [`--${flag}`, value],
-  );
-  return new BackgroundProcess(role, file, [...words, ...given]);
+  #startRole(
+    role: string,
+    program: readonly string[],
+    flags: Readonly<Record<string, string | undefined>>,
+  ): BackgroundProcess {
+    const [file = '', ...words] = program;
+    const given = Object.entries(flags).flatMap(([flag, value]) =>
+      value === undefined ? [`--${flag}`] : [`--${flag}`, value],
+    );
+    // What containers of the chart have: compiled code is kept from one start to the next.
+    const compileCache = path.join(this.folder, 'compile-cache');
+    return new BackgroundProcess(role, file, [...words, ...given], {
+      ...smallHeapEnvironment,
+      NODE_COMPILE_CACHE: compileCache,
+    });
+  }
 }

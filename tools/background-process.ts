@@ -15,9 +15,18 @@ export class BackgroundProcess {
   #output = '';
   #ended = false;
 
-  constructor(name: string, file: string, args: readonly string[]) {
+  /** Starts it; `env` is added to the environment of this process. */
+  constructor(
+    name: string,
+    file: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
     this.name = name;
-    this.#child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = spawn(file, args, {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.#output = (this.#output + text).slice(-keptOutputCharacters);
