@@ -1,8 +1,11 @@
 // Entry of the simulator: the famfs programs of a simulated node, and the makers of devices and nodes. Knows how
 // each is called, not what it does.
 import { realpathSync } from 'node:fs';
+import { DriverError } from '../errors.ts';
 import { beforeEffect, nameEffectRole } from '../linux/effect-point.ts';
 import { getOptions, type OptionTable } from './get-options.ts';
+import { installUsage } from './install-options.ts';
+import { sizeOf } from './size-text.ts';
 
 const help = `Simulated famfs: a stand-in for the famfs programs on a machine without shared (CXL) memory.
 
@@ -18,8 +21,12 @@ const help = `Simulated famfs: a stand-in for the famfs programs on a machine wi
       (hard links, bind-mounted), or auto, which tries them in this order. Programs are in DIR/bin. --tmp names an existing
       directory that stands for the node's /tmp, so that several nodes do not share one.
 
+${installUsage}
   --node DIR famfs|mkfs.famfs|famfs_fused ARGS...
       Runs one of the programs on the node DIR; the scripts in DIR/bin do this.
+
+  --node DIR simulator unplug|plug NAME
+      Takes a device of the node DIR away, and brings it back, as hot-plug does.
 
 Environment of the programs: FAMFS_SIM_PATIENCE, seconds that stand for the 51 for which famfs tries to
 unmount after a failed mount (default 0.5); FAMFS_SIM_TMP, where it leaves its directories (default: the node's, or /tmp).
@@ -28,12 +35,6 @@ const deviceTable: OptionTable = { short: 'h', long: [option('size'), flag('help
 const nodeTable: OptionTable = {
   short: 'h',
   long: [option('device'), option('mode'), option('system-uuid'), option('tmp'), flag('help')],
-};
-const unitBytes: Readonly<Record<string, bigint>> = {
-  '': 1n,
-  mib: 1n << 20n,
-  gib: 1n << 30n,
-  tib: 1n << 40n,
 };
 const misuse = 2;
 
@@ -52,6 +53,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     if (first === 'create-device') return await createDeviceFrom(argv.slice(1));
     if (first === 'create-node') return await createNodeFrom(argv.slice(1));
+    if (first === 'install') return await install(argv.slice(1));
+    if (first === 'set-up-node') return await setUpNode(argv.slice(1));
+    if (first === 'probe') return await probe(second, tool);
   } catch (error) {
     if (!(error instanceof Error) || !('reason' in error)) throw error;
     return misused(error.message);
@@ -63,12 +67,51 @@ export async function main(argv: readonly string[]): Promise<number> {
   return misused(first === '' ? 'a command is missing' : `there is no command ${first}`);
 }
 
+async function install(argv: readonly string[]): Promise<number> {
+  const { runInstall, writeTerminationMessage } = await import('./install-command.ts');
+  return await orSentence('install', () => runInstall(argv, ownPath()), writeTerminationMessage);
+}
+
+async function setUpNode(argv: readonly string[]): Promise<number> {
+  const { runSetUpNode } = await import('./set-up-node.ts');
+  return await orSentence('set-up-node', () => runSetUpNode(argv, ownPath()));
+}
+
+/** A failure of these is about the machine: the usage would only hide what it says. */
+async function orSentence(
+  command: string,
+  work: () => Promise<number>,
+  onFailure: (message: string) => void = () => undefined,
+): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    if (error instanceof DriverError && error.reason === 'config-invalid') return misused(message);
+    onFailure(message);
+    process.stderr.write(`famfs simulator: ${command} failed: ${message}\n`);
+    return 1;
+  }
+}
+
+/** Part of set-up-node: whether the kernel passes FUSE through to a file, tried out of everybody's sight. */
+async function probe(directory: string, file: string): Promise<number> {
+  const { unshareMounts } = await import('../linux/mounts.ts');
+  const { passthroughProblem } = await import('./fuse-connection.ts');
+  unshareMounts();
+  const problem = passthroughProblem(directory, file);
+  if (problem === undefined) return 0;
+  process.stdout.write(`${problem}\n`);
+  return 1;
+}
+
 async function runTool(nodeRoot: string, tool: string, argv: readonly string[]): Promise<number> {
   if (tool === 'famfs_fused') {
     const { runDaemon } = await import('./daemon.ts');
     await runDaemon(nodeRoot, argv);
     return Number(process.exitCode ?? 0);
   }
+  if (tool === 'simulator') return await plugDevice(nodeRoot, argv);
   if (tool !== 'famfs' && tool !== 'mkfs.famfs') return misused(`there is no program ${tool} on a node`);
   const { runFamfs, runMkfs } = await import('./famfs-command.ts');
   const run = tool === 'famfs' ? runFamfs : runMkfs;
@@ -81,6 +124,19 @@ async function runTool(nodeRoot: string, tool: string, argv: readonly string[]):
   process.stdout.write(outcome.stdout);
   if (outcome.signal !== undefined) process.kill(process.pid, outcome.signal);
   return outcome.exit;
+}
+
+async function plugDevice(
+  nodeRoot: string,
+  [verb = '', name = '', ...rest]: readonly string[],
+): Promise<number> {
+  if ((verb !== 'plug' && verb !== 'unplug') || name === '' || rest.length > 0)
+    return misused('simulator takes plug or unplug, and the name of a device');
+  const { hideNodeDevice, openNode } = await import('./node.ts');
+  return await orSentence(verb, async () => {
+    hideNodeDevice(openNode(nodeRoot), name, verb === 'unplug');
+    return 0;
+  });
 }
 
 async function createDeviceFrom(argv: readonly string[]): Promise<number> {
@@ -97,13 +153,6 @@ async function createDeviceFrom(argv: readonly string[]): Promise<number> {
   const { createDevice } = await import('./device.ts');
   createDevice(directory, size);
   return 0;
-}
-
-/** Bytes of a size such as 8GiB, or undefined for what is none. */
-function sizeOf(text: string): bigint | undefined {
-  const match = /^([0-9]+) ?([a-z]*)$/i.exec(text);
-  const unit = unitBytes[(match?.[2] ?? '').toLowerCase()];
-  return match?.[1] === undefined || unit === undefined ? undefined : BigInt(match[1]) * unit;
 }
 
 async function createNodeFrom(argv: readonly string[]): Promise<number> {
@@ -138,7 +187,11 @@ async function createNodeFrom(argv: readonly string[]): Promise<number> {
 
 /** How this very program was started: a bundle is its own program, the sources are Node and this file. */
 function ownProgram(): string[] {
-  return [process.execPath, realpathSync(process.argv[1] ?? import.meta.filename)];
+  return [process.execPath, ownPath()];
+}
+
+function ownPath(): string {
+  return realpathSync(process.argv[1] ?? import.meta.filename);
 }
 
 function printHelp(): number {

@@ -1,7 +1,7 @@
 // A simulated node: a directory that looks to the driver like the parts of a host that matter to famfs. Knows
 // the layout; what the programs do is famfs.ts, mkfs.ts and daemon.ts.
 //
-//   NODE/bin/{famfs,mkfs.famfs,famfs_fused}   scripts: exec PROGRAM --node NODE <tool> "$@"
+//   NODE/bin/{famfs,mkfs.famfs,famfs_fused,simulator}   scripts: exec PROGRAM --node NODE <tool> "$@"
 //   NODE/opt/famfs/system_uuid                who this node is (text, no newline)
 //   NODE/dev/<name>                           link to the directory of the simulated device
 //   NODE/sys/bus/dax/devices/<name>/          size, align, target_node, resource, driver -> …/drivers/fsdev_dax
@@ -11,11 +11,13 @@ import { randomUUID } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -75,6 +77,8 @@ export interface NodeDevice {
   readonly driver: string | null;
 }
 
+/** The programs in NODE/bin: those of famfs, and `simulator`, which plugs and unplugs devices. */
+const nodeTools = ['famfs', 'mkfs.famfs', 'famfs_fused', 'simulator'] as const;
 const daxDrivers: readonly DaxDriver[] = ['fsdev_dax', 'device_dax', 'kmem'];
 const alignBytes = 2 * 1024 * 1024;
 /** Where the first simulated device claims to lie in physical memory; the next ones follow at 1 TiB steps. */
@@ -99,6 +103,15 @@ export function createNode(options: CreateNodeOptions): SimulatedNode {
       `${root} is a simulated node already; remove it to make another`,
     );
   }
+  return ensureNode(options);
+}
+
+/**
+ * Makes the directory of a node, or brings one up to date: its identity and what is mounted stay, its programs are replaced
+ * one by one, and it sees the devices that are named and no others.
+ */
+export function ensureNode(options: CreateNodeOptions): SimulatedNode {
+  const root = path.resolve(options.root);
   const file: NodeFile = {
     program: options.program ?? defaultProgram(),
     presentation: options.presentation ?? 'auto',
@@ -117,11 +130,27 @@ export function createNode(options: CreateNodeOptions): SimulatedNode {
     mkdirSync(path.join(node.sysDirectory, 'bus/dax/drivers', driver), { recursive: true });
   mkdirSync(path.join(node.sysDirectory, 'bus/dax/devices'), { recursive: true });
   const systemUuid = options.systemUuid === undefined ? randomUUID() : options.systemUuid;
-  if (systemUuid !== null) writeFileSync(node.systemUuidPath, systemUuid, { mode: 0o444 });
-  for (const device of options.devices) addNodeDevice(node, device);
-  for (const tool of ['famfs', 'mkfs.famfs', 'famfs_fused']) writeScript(node, tool);
-  writeFileSync(path.join(root, 'node.json'), `${JSON.stringify(file, null, 2)}\n`);
+  if (systemUuid !== null && !existsSync(node.systemUuidPath))
+    replaceFile(node.systemUuidPath, systemUuid, 0o444);
+  showDevices(node, options.devices);
+  // Before the scripts: what they start reads it.
+  replaceFile(path.join(root, 'node.json'), `${JSON.stringify(file, null, 2)}\n`, 0o644);
+  for (const tool of nodeTools) writeScript(node, tool);
   return node;
+}
+
+/** A device that is right already is left alone: it may be mounted. */
+function showDevices(node: SimulatedNode, devices: readonly NodeDeviceOptions[]): void {
+  for (const name of readdirSync(node.devDirectory))
+    if (!devices.some((device) => device.name === name)) removeNodeDevice(node, name);
+  for (const device of devices) {
+    if (isHidden(node, device.name)) hideNodeDevice(node, device.name, false);
+    const there = findNodeDevice(node, device.name);
+    const isRight = there?.device.directory === path.resolve(device.devicePath);
+    if (isRight && existsSync(busEntry(node, device.name))) continue;
+    removeNodeDevice(node, device.name);
+    addNodeDevice(node, device);
+  }
 }
 
 /** Opens the node in a directory. Throws `config-invalid` when the directory is none. */
@@ -140,7 +169,7 @@ export function openNode(root: string): SimulatedNode {
 /** Adds a device to a node, as hot-plug does. */
 export function addNodeDevice(node: SimulatedNode, options: NodeDeviceOptions): void {
   const device = openDevice(options.devicePath);
-  const index = readdirSync(path.join(node.sysDirectory, 'bus/dax/devices')).length;
+  const index = firstFreeIndex(node);
   const sysDevice = path.join(node.sysDirectory, 'devices/simulated', options.name);
   mkdirSync(sysDevice, { recursive: true });
   const attributes: Readonly<Record<string, string>> = {
@@ -155,16 +184,59 @@ export function addNodeDevice(node: SimulatedNode, options: NodeDeviceOptions): 
   for (const [name, text] of Object.entries(attributes))
     writeFileSync(path.join(sysDevice, name), `${text}\n`);
   symlinkSync('../../../bus/dax', path.join(sysDevice, 'subsystem'));
-  const busLink = path.join(node.sysDirectory, 'bus/dax/devices', options.name);
-  symlinkSync(path.join('../../../devices/simulated', options.name), busLink);
+  symlinkSync(path.join('../../../devices/simulated', options.name), busEntry(node, options.name));
   symlinkSync(device.directory, path.join(node.devDirectory, options.name));
   setDeviceDriver(node, options.name, options.driver === undefined ? 'fsdev_dax' : options.driver);
+}
+
+/** Which device it is in /dev, and where it claims to lie: a number that no other device of the node has. */
+function firstFreeIndex(node: SimulatedNode): number {
+  const folder = path.join(node.sysDirectory, 'devices/simulated');
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const taken = new Set(names.map((name) => readIfThere(path.join(folder, name, 'dev'))));
+  let index = 0;
+  while (taken.has(`252:${index}`)) index += 1;
+  return index;
+}
+
+function readIfThere(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+}
+
+/**
+ * Lets a device of a node disappear from sysfs, and come back (`hidden` false), as hot-unplug and hot-plug do.
+ * Throws `device-not-found` when there is no such device to take away or to bring back.
+ */
+export function hideNodeDevice(node: SimulatedNode, name: string, hidden: boolean): void {
+  const places = [busEntry(node, name), hiddenEntry(node, name)] as const;
+  const [from, to] = hidden ? places : [places[1], places[0]];
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    const state = hidden ? 'shows no' : 'has no unplugged';
+    throw new DriverError('device-not-found', `the node ${node.root} ${state} device ${name}`, {
+      cause: error,
+    });
+  }
+}
+
+function isHidden(node: SimulatedNode, name: string): boolean {
+  return lstatSync(hiddenEntry(node, name), { throwIfNoEntry: false }) !== undefined;
+}
+
+function busEntry(node: SimulatedNode, name: string): string {
+  return path.join(node.sysDirectory, 'bus/dax/devices', name);
+}
+
+function hiddenEntry(node: SimulatedNode, name: string): string {
+  return path.join(node.sysDirectory, 'bus/dax', `unplugged-${name}`);
 }
 
 /** Takes a device off a node, as hot-unplug does. Its bytes stay. */
 export function removeNodeDevice(node: SimulatedNode, name: string): void {
   rmSync(path.join(node.devDirectory, name), { force: true });
-  rmSync(path.join(node.sysDirectory, 'bus/dax/devices', name), { force: true });
+  rmSync(busEntry(node, name), { force: true });
+  rmSync(hiddenEntry(node, name), { force: true });
   rmSync(path.join(node.sysDirectory, 'devices/simulated', name), { recursive: true, force: true });
 }
 
@@ -242,8 +314,16 @@ function writeScript(node: SimulatedNode, tool: string): void {
   const words = [...node.program, '--node', node.root, tool].map(quoteForShell).join(' ');
   const script = path.join(node.binDirectory, tool);
   const cache = quoteForShell(compileCacheDirectory(node));
-  writeFileSync(script, `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache}\nexec ${words} "$@"\n`);
-  chmodSync(script, 0o755);
+  replaceFile(script, `#!/bin/sh\nexport NODE_COMPILE_CACHE=${cache}\nexec ${words} "$@"\n`, 0o755);
+}
+
+/** Readers, and whoever executes it this moment, see the old file or the new one. */
+function replaceFile(file: string, text: string, mode: number): void {
+  const unfinished = `${file}.new`;
+  rmSync(unfinished, { force: true });
+  writeFileSync(unfinished, text);
+  chmodSync(unfinished, mode);
+  renameSync(unfinished, file);
 }
 
 function quoteForShell(word: string): string {

@@ -87,7 +87,7 @@ async function startDaemon(options: SpawnDaemonOptions, shadow: string): Promise
  * daemon, so a lock that a caller passes down is held for as long as the pool is mounted; a caller has to know that.
  */
 function descriptorsOfCaller(node: SimulatedNode): number[] {
-  const isCommand = process.argv[1] !== undefined && process.argv[1] === node.program[1];
+  const isCommand = process.argv[1] !== undefined && process.argv[1] === node.program.at(-1);
   if (!isCommand) return [];
   const fds = readdirSync('/proc/self/fd').map(Number);
   return fds.filter((fd) => fd > 2 && isOpenFile(fd));
