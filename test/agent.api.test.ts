@@ -17,7 +17,7 @@ import { famfsNodes, famfsPools, famfsVolumes, nodes } from '../src/kubernetes/r
 import { objectNameOf, objectOfVolume } from '../src/kubernetes/volume-object.ts';
 import type { PoolUuid } from '../src/volumes/ids.ts';
 import type { SlotLayout } from '../src/volumes/slot-layout.ts';
-import { newSlotName, newStatus, newVolumeId } from '../src/volumes/volume-record.ts';
+import { newSlotName, newStatus, newVolumeId, type VolumeSpec } from '../src/volumes/volume-record.ts';
 import { ApiServer } from './api-server.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import { agentToken, installAccess, installCrds } from './driver-objects.ts';
@@ -111,9 +111,9 @@ describe('the agent of a node', { skip }, () => {
       ...{ kind: 'file', fileCount: 1, fileSizeBytes: unitBytes, fileMode: 0o640 },
       ...{ owner: { uid: 1000, gid: 2000 }, ...layout },
     };
-    const spec = {
+    const spec: VolumeSpec = {
       ...{ volumeId: newVolumeId(poolUuid), poolName: 'fast', poolUuid, slot: newSlotName(), node: nodeName },
-      ...{ layout: whole, range: { requiredBytes: 1n, limitBytes: 0n } },
+      ...{ layout: whole, range: { requiredBytes: 1n, limitBytes: 0n }, access: 'rw', claim: undefined },
     };
     return client.create(famfsVolumes, objectOfVolume({ name, deleting: false, spec, status: newStatus }));
   }

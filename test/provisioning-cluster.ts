@@ -15,7 +15,7 @@ import { MemoryRecords } from './memory-records.ts';
 import { ModelPool } from './model-pool.ts';
 
 export const unitBytes = 2n << 20n;
-const pace = { firstRetryMs: 1, longestRetryMs: 4, reportIntervalMs: 0, roundIntervalMs: 1000 };
+const pace = { firstBackOffMs: 1, longestBackOffMs: 4, reportIntervalMs: 0, roundIntervalMs: 1000 };
 
 export type Verb = 'makeFiles' | 'zeroFiles';
 

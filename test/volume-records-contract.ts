@@ -54,6 +54,8 @@ export function newVolume(
       node: 'node-1',
       layout: { kind: 'file', fileCount: 1, fileSizeBytes: largeBytes, fileMode: 0o640, owner: undefined },
       range: { requiredBytes: largeBytes - 1n, limitBytes: 0n },
+      access: 'rw-safe',
+      claim: { namespace: 'team-a', name: 'weights' },
       ...changes,
     },
     status: newStatus,
@@ -64,6 +66,7 @@ export function newVolume(
 export function newSlot(changes: Partial<SlotRecord> = {}): Omit<SlotRecord, 'version'> {
   return {
     slot: newSlotName(),
+    poolName: 'models',
     poolUuid,
     node: 'node-1',
     layout: {
@@ -108,6 +111,8 @@ export function describeVolumeRecords(name: string, open: () => Promise<OpenedRe
           owner: { uid: 5, gid: 7 },
         },
         range: { requiredBytes: 0n, limitBytes: 4n << 20n },
+        access: 'rw',
+        claim: undefined,
       });
       written.push(await records.create(one));
       for (const each of [records, await store.again()]) {

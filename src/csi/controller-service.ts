@@ -2,6 +2,7 @@
 // is and where it goes is provisioning's (src/volumes/).
 import { DriverError } from '../errors.ts';
 import { type Handlers, unimplemented } from '../rpc/server.ts';
+import { isWriter } from '../volumes/access.ts';
 import { capacityOf } from '../volumes/capacity.ts';
 import { parseClassParameters } from '../volumes/class-parameters.ts';
 import type { PoolFacts, Pools } from '../volumes/pool-facts.ts';
@@ -10,6 +11,7 @@ import type { Provisioner } from '../volumes/provisioner.ts';
 import { sizeOf } from '../volumes/slot-layout.ts';
 import { slotPath, type VolumeRecord } from '../volumes/volume-record.ts';
 import type { VolumeRecords } from '../volumes/volume-records.ts';
+import { writersRefusal } from '../volumes/writers.ts';
 import { checkedMap, requiredVolumeId } from './fields.ts';
 import { type HealthEntry, volumeHealthEntries } from './health.ts';
 import { OperationLocks } from './operation-locks.ts';
@@ -56,7 +58,7 @@ export function controllerHandlers(options: ControllerServiceOptions): Handlers<
     },
     validateVolumeCapabilities: async (request) => {
       checkedMap(request.secrets, 'secrets', { secret: true });
-      return validated(request, await required(provisioner, request.volumeId));
+      return validated(request, await required(provisioner, request.volumeId), await pools.list());
     },
     listVolumes: async ({ maxEntries, startingToken }) => {
       const { entries, nextToken } = pageOf(await readyVolumes(records), idOf, maxEntries, startingToken);
@@ -67,15 +69,22 @@ export function controllerHandlers(options: ControllerServiceOptions): Handlers<
       status: {},
     }),
     getCapacity: async (request) => {
-      if (request.volumeCapabilities.length > 0) parseCapabilities(request.volumeCapabilities);
+      const asked = request.volumeCapabilities;
+      const hasWriter = asked.length > 0 && parseCapabilities(asked).some(isWriter);
       const parameters = parseClassParameters(checkedMap(request.parameters, 'parameters'));
       const segments = request.accessibleTopology?.segments;
       const uuids =
         segments === undefined
           ? undefined
           : new Set(poolsOfTopology(checkedMap(segments, 'accessible_topology')));
-      const [facts, volumes, slots] = await Promise.all([pools.list(), records.list(), records.slots()]);
-      const capacity = capacityOf(parameters, uuids, facts, { volumes, slots });
+      const [facts, volumes, slots, published] = await Promise.all([
+        pools.list(),
+        records.list(),
+        records.slots(),
+        pools.publishedVolumeIds(),
+      ]);
+      const occupancy = { volumes, slots, published };
+      const capacity = capacityOf({ parameters, uuids, hasWriter }, facts, occupancy);
       return {
         availableCapacity: capacity.availableBytes,
         maximumVolumeSize: { value: capacity.maximumVolumeBytes },
@@ -134,7 +143,7 @@ function wireVolume({ spec }: VolumeRecord) {
   return {
     volumeId: spec.volumeId,
     capacityBytes: sizeOf(spec.layout),
-    volumeContext: { pool: spec.poolUuid, path: slotPath(spec.slot), access: 'rw' },
+    volumeContext: { pool: spec.poolUuid, path: slotPath(spec.slot), access: spec.access },
     accessibleTopology: [{ segments: { [topologyKey(spec.poolUuid)]: 'true' } }],
   };
 }
@@ -147,7 +156,7 @@ interface ValidateRequest {
 }
 
 /** Capabilities that are not served are an answer, not an error; none at all is an error. */
-function validated(request: ValidateRequest, record: VolumeRecord) {
+function validated(request: ValidateRequest, record: VolumeRecord, pools: readonly PoolFacts[]) {
   const { volumeCapabilities, parameters } = request;
   const volumeContext = checkedMap(request.volumeContext, 'volume_context');
   checkedMap(parameters, 'parameters');
@@ -155,8 +164,9 @@ function validated(request: ValidateRequest, record: VolumeRecord) {
   if (volumeCapabilities.length === 0)
     throw new DriverError('invalid-argument', 'volume_capabilities is missing');
   try {
-    parseCapabilities(volumeCapabilities);
+    const modes = parseCapabilities(volumeCapabilities);
     parseClassParameters(parameters);
+    if (modes.some(isWriter)) requireWriterNode(record, pools);
   } catch (error) {
     return { message: DriverError.from(error).message };
   }
@@ -166,6 +176,13 @@ function validated(request: ValidateRequest, record: VolumeRecord) {
   );
   if (odd !== undefined) return { message: `volume_context.${odd[0]} is not this volume's` };
   return { confirmed: { volumeContext: { ...volumeContext }, volumeCapabilities, parameters } };
+}
+
+/** What no node can do now is not confirmed. @throws {DriverError} writes-refused */
+function requireWriterNode({ spec }: VolumeRecord, pools: readonly PoolFacts[]): void {
+  const nodes = pools.find(({ uuid }) => uuid === spec.poolUuid)?.nodes ?? [];
+  const refusal = writersRefusal({ name: spec.poolName, nodes }, spec.access);
+  if (refusal !== undefined) throw refusal;
 }
 
 function healthOf(

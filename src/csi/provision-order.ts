@@ -1,5 +1,7 @@
 // Turns a CreateVolumeRequest into what provisioning is asked, or refuses it with the field's name. Pure.
 import { DriverError } from '../errors.ts';
+import { type AccessMode, isWriter } from '../volumes/access.ts';
+import { parseClaim } from '../volumes/claim.ts';
 import { parseClassParameters } from '../volumes/class-parameters.ts';
 import type { PoolTopology } from '../volumes/pool-choice.ts';
 import type { VolumeWish } from '../volumes/provisioner.ts';
@@ -21,19 +23,26 @@ export function parseCreateRequest(request: CreateVolumeRequest): VolumeWish {
     throw refusal('mutable_parameters are not served: what famfs has made does not change');
   if (request.volumeContentSource != null)
     throw refusal('volume_content_source is not served: volumes begin empty');
-  parseCapabilities(request.volumeCapabilities);
+  const modes = parseCapabilities(request.volumeCapabilities);
+  const parameters = checkedMap(request.parameters, 'parameters');
   return {
     name,
-    parameters: parseClassParameters(checkedMap(request.parameters, 'parameters')),
+    parameters: parseClassParameters(parameters),
+    claim: parseClaim(parameters),
     range: parseRange(request.capacityRange),
     topology: parseTopology(request.accessibilityRequirements),
+    hasWriter: modes.some(isWriter),
   };
 }
 
-/** Reads capabilities, of which there has to be one at least. @throws {DriverError} invalid-argument */
-export function parseCapabilities(capabilities: readonly VolumeCapability[]): void {
+/**
+ * Reads capabilities, of which there has to be one at least.
+ * @returns their access modes
+ * @throws {DriverError} invalid-argument
+ */
+export function parseCapabilities(capabilities: readonly VolumeCapability[]): readonly AccessMode[] {
   if (capabilities.length === 0) throw refusal('volume_capabilities is missing');
-  for (const capability of capabilities) parseCapability(capability);
+  return capabilities.map((capability) => parseCapability(capability).mode);
 }
 
 function parseRange(
@@ -62,6 +71,7 @@ function parseTopology(
   return {
     requisite: requisite.length === 0 ? undefined : new Set(pools(requisite)),
     preferred: [...new Set(pools(preferred))],
+    places: (preferred.length > 0 ? preferred : requisite).map((place) => new Set(pools([place]))),
   };
 }
 

@@ -17,6 +17,7 @@ export interface PublishOrder {
   readonly writable: boolean;
   readonly allowExec: boolean;
   readonly soleTarget: boolean;
+  readonly onlySafely: boolean;
 }
 
 /**

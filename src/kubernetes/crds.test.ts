@@ -198,6 +198,7 @@ const volume = {
           gid: [may, 'integer'],
         },
       ],
+      claim: [may, { namespace: [need, 'string'], name: [need, 'string'] }],
       volume: [
         may,
         {
@@ -205,6 +206,7 @@ const volume = {
           id: [need, 'string'],
           requiredSize: [need, 'string'],
           limitSize: [may, 'string'],
+          access: [need, { rw: 'value', 'rw-safe': 'value' }],
           deleting: [may, 'boolean'],
         },
       ],

@@ -1,8 +1,10 @@
 // FamfsVolume: the record of a provisioned volume, or of the slot that a deleted one left behind (docs/adr/0015). The
 // controller writes the spec, the agent of the node that the spec names writes the status. Held against the CRD by a test.
+import type { ClaimReference } from '../volumes/claim.ts';
 import type { LayoutKind } from '../volumes/class-parameters.ts';
 import type { DeletedVolumes } from '../volumes/pool-facts.ts';
 import type { SlotPhase, VolumePhase } from '../volumes/volume-record.ts';
+import type { WritableAccess } from '../volumes/writers.ts';
 import type { ApiObject, Condition } from './api-object.ts';
 
 /** Sizes are quantities. */
@@ -25,6 +27,8 @@ export interface FamfsVolumeSpec {
   /** The directory in the pool is v/SLOT. */
   readonly slot: string;
   readonly layout: FamfsVolumeLayout;
+  /** Of a volume: the claim that it was made for, when the provisioner says (--extra-create-metadata). */
+  readonly claim?: ClaimReference;
   /** Of a volume: CreateVolumeRequest.name, its id, and what was asked for. Missing in the record of a slot. */
   readonly volume?: {
     readonly name: string;
@@ -32,6 +36,8 @@ export interface FamfsVolumeSpec {
     readonly requiredSize: string;
     /** Missing: no limit. */
     readonly limitSize?: string;
+    /** How it may be written, as its pool allowed it when it was made. */
+    readonly access: WritableAccess;
     /** Deletion has been asked for; never taken back. */
     readonly deleting?: boolean;
   };

@@ -14,7 +14,10 @@ function volume(changes: Json = {}, ofVolume: Json = {}): Json {
   const name = newObjectName();
   const spec = {
     ...{ poolName: 'models', poolUUID: uuid, nodeName: 'node-a', slot: newSlotName(), layout },
-    volume: { name, id: `${uuid}.${newSlotName()}`, requiredSize: '60Mi', limitSize: '70Mi', ...ofVolume },
+    volume: {
+      ...{ name, id: `${uuid}.${newSlotName()}`, requiredSize: '60Mi', limitSize: '70Mi', access: 'rw-safe' },
+      ...ofVolume,
+    },
     ...changes,
   };
   return { apiVersion, kind: 'FamfsVolume', metadata: { name }, spec };
@@ -40,6 +43,10 @@ describe('a FamfsVolume', () => {
     await trial.accepted(slot());
     await trial.refused(volume({ volume: undefined }), words);
     await trial.refused(volume({ leftover: { formerVolumeID: 'x', deletedVolumes: 'Keep' } }), words);
+    await trial.refused(
+      slot({ claim: { namespace: 'team-a', name: 'weights' } }),
+      'a slot was made for no claim',
+    );
     const object = volume();
     await trial.create(object);
     const leftover = { formerVolumeID: 'x', deletedVolumes: 'Keep' };
@@ -61,6 +68,8 @@ describe('a FamfsVolume', () => {
       [{ volume: { requiredSize: '61Mi' } }, 'what was asked for does not change'],
       [{ volume: { limitSize: '71Mi' } }, 'what was asked for does not change'],
       [{ volume: { limitSize: null } }, 'what was asked for does not change'],
+      [{ volume: { access: 'rw' } }, 'where a volume may be written does not change'],
+      [{ claim: { namespace: 'team-a', name: 'weights' } }, 'a volume is made for one claim'],
     ] as const)
       await trial.unchangeable(object, { spec: patch }, words);
     await trial.changed(object, { spec: { nodeName: 'node-b' } });
@@ -71,6 +80,16 @@ describe('a FamfsVolume', () => {
     await trial.unchangeable(left, { spec: { leftover: { formerVolumeID: 'another' } } }, words);
     await trial.changed(left, { spec: { leftover: { promisedTo: 'pvc-1' } } });
     await trial.changed(left, { spec: { leftover: { promisedTo: null } } });
+  });
+
+  test('is made for one claim, when it is known for which', async () => {
+    const object = volume({ claim: { namespace: 'team-a', name: 'weights' } });
+    await trial.create(object);
+    const words = 'a volume is made for one claim';
+    await trial.unchangeable(object, { spec: { claim: { name: 'others' } } }, words);
+    await trial.unchangeable(object, { spec: { claim: null } }, words);
+    await trial.refused(volume({ claim: { name: 'weights' } }), 'spec.claim.namespace');
+    await trial.refused(volume({}, { access: 'ro' }), 'spec.volume.access');
   });
 
   test('is deleted for good', async () => {

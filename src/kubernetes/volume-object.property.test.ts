@@ -61,11 +61,14 @@ const volume: fc.Arbitrary<VolumeRecord> = record({
   spec: record({
     ...{ volumeId: fc.string({ minLength: 1 }), poolName: fc.string(), poolUuid, slot: slotName },
     ...{ node: fc.string(), layout, range: record({ requiredBytes: bytes, limitBytes: bytes }) },
+    access: fc.constantFrom('rw', 'rw-safe'),
+    claim: fc.option(record({ namespace: fc.string(), name: fc.string() }), { nil: undefined }),
   }),
   status: volumeStatus,
 });
 const slot: fc.Arbitrary<SlotRecord> = record({
-  ...{ slot: slotName, version: fc.nat().map(String), poolUuid, node: fc.string(), layout },
+  ...{ slot: slotName, version: fc.nat().map(String), poolName: fc.string(), poolUuid },
+  ...{ node: fc.string(), layout },
   ...{ formerVolumeId: fc.string(), phase: fc.constantFrom('Kept', 'Scrubbing', 'Reusable') },
   ...{ bytesZeroed: bytes, problem, promisedTo: fc.option(fc.string(), { nil: undefined }) },
 });
@@ -88,9 +91,9 @@ test('a volume comes back from its object as it was', () => {
 
 test('a slot comes back from its object as it was', () => {
   fc.assert(
-    fc.property(slot, fc.string(), (record, poolName) => {
+    fc.property(slot, (record) => {
       const object = {
-        ...objectOfSlot(record, poolName),
+        ...objectOfSlot(record),
         status: statusOfSlot(record, undefined, now),
       };
       assert.deepEqual(slotOfObject(served(object, record.version)), record);
@@ -103,7 +106,7 @@ test('a record of which nothing was reported is as new', () => {
   fc.assert(
     fc.property(volume, slot, fc.constantFrom('Kept', 'Scrubbing'), (record, left, phase) => {
       assert.deepEqual(volumeOfObject(objectOfVolume(record))?.status, newStatus);
-      const unreported = slotOfObject(objectOfSlot({ ...left, phase }, 'pool'));
+      const unreported = slotOfObject(objectOfSlot({ ...left, phase }));
       assert.deepEqual(unreported, {
         ...{ ...left, phase, version: '' },
         ...{ bytesZeroed: 0n, problem: undefined },

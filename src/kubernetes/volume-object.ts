@@ -1,6 +1,7 @@
 // Records of volumes and slots as FamfsVolume objects, and back (docs/adr/0015). Pure.
 import { createHash } from 'node:crypto';
 import type { PoolUuid } from '../volumes/ids.ts';
+import type { DeletedVolumes } from '../volumes/pool-facts.ts';
 import type { SlotLayout } from '../volumes/slot-layout.ts';
 import {
   newStatus,
@@ -48,45 +49,48 @@ export function objectOfVolume(record: Omit<VolumeRecord, 'version'>): FamfsVolu
 }
 
 /** The object of a slot, without what its node reports. */
-export function objectOfSlot(record: Omit<SlotRecord, 'version'>, poolName: string): FamfsVolume {
+export function objectOfSlot(record: Omit<SlotRecord, 'version'>): FamfsVolume {
   return {
     apiVersion,
     kind: 'FamfsVolume',
     metadata: { name: slotObjectNameOf(record.slot) },
-    spec: specOfSlot(record, {
-      poolName,
-      deletedVolumes: record.phase === 'Kept' ? 'Keep' : 'Reuse',
-    }),
+    spec: specOfSlot(record, record.phase === 'Kept' ? 'Keep' : 'Reuse'),
   };
 }
 
 /** What the controller says of a volume. */
 export function specOfVolume({ name, deleting, spec }: Omit<VolumeRecord, 'version'>): FamfsVolumeSpec {
   const { requiredBytes, limitBytes } = spec.range;
+  const { access, claim } = spec;
   return {
     poolName: spec.poolName,
     poolUUID: spec.poolUuid,
     nodeName: spec.node,
     slot: spec.slot,
     layout: layoutObject(spec.layout),
+    ...(claim === undefined ? {} : { claim }),
     volume: {
       name,
       id: spec.volumeId,
       requiredSize: quantityOf(requiredBytes),
       ...(limitBytes === 0n ? {} : { limitSize: quantityOf(limitBytes) }),
+      access,
       ...(deleting ? { deleting } : {}),
     },
   };
 }
 
-/** What the controller says of a slot. The pool's name and its rule are those of the day on which it was left. */
+/**
+ * What the controller says of a slot.
+ * @param deletedVolumes the rule of its pool on the day on which it was left
+ */
 export function specOfSlot(
   record: Omit<SlotRecord, 'version'>,
-  { poolName, deletedVolumes }: { poolName: string; deletedVolumes: 'Keep' | 'Reuse' },
+  deletedVolumes: DeletedVolumes,
 ): FamfsVolumeSpec {
   const { promisedTo } = record;
   return {
-    poolName,
+    poolName: record.poolName,
     poolUUID: record.poolUuid,
     nodeName: record.node,
     slot: record.slot,
@@ -152,6 +156,8 @@ export function volumeOfObject({ metadata, spec, status }: FamfsVolume): VolumeR
         requiredBytes: bytesOf(volume.requiredSize),
         limitBytes: volume.limitSize === undefined ? 0n : bytesOf(volume.limitSize),
       },
+      access: volume.access,
+      claim: spec.claim,
     },
     status: status === undefined ? newStatus : volumeStatusOf(status),
   };
@@ -168,6 +174,7 @@ export function slotOfObject({ metadata, spec, status }: FamfsVolume): SlotRecor
   return {
     slot: spec.slot,
     version: metadata.resourceVersion ?? '',
+    poolName: spec.poolName,
     poolUuid: spec.poolUUID as PoolUuid,
     node: spec.nodeName,
     layout: layoutOfObject(spec.layout),

@@ -98,9 +98,8 @@ export class KubernetesVolumeRecords implements VolumeRecords {
 
   async createSlot(record: Omit<SlotRecord, 'version'>): Promise<SlotRecord> {
     await this.#untilSynced();
-    const poolName = this.#poolNameOf(record);
     const object = await this.#write(slotObjectNameOf(record.slot), () =>
-      this.#parts.client.create<FamfsVolume>(famfsVolumes, objectOfSlot(record, poolName)),
+      this.#parts.client.create<FamfsVolume>(famfsVolumes, objectOfSlot(record)),
     );
     const { version, ...created } = this.#slotIn(object);
     if (isDeepStrictEqual(created, { ...record, version: undefined })) return { ...created, version };
@@ -112,9 +111,8 @@ export class KubernetesVolumeRecords implements VolumeRecords {
     const { promisedTo, node } = record;
     const isReportSame = isDeepStrictEqual(record, { ...this.#slotIn(base), promisedTo, node });
     const status = isReportSame ? undefined : statusOfSlot(record, base.status, new Date());
-    const { poolName, leftover } = base.spec;
-    const deletedVolumes = leftover?.deletedVolumes ?? 'Keep';
-    return this.#slotIn(await this.#replace(base, specOfSlot(record, { poolName, deletedVolumes }), status));
+    const deletedVolumes = base.spec.leftover?.deletedVolumes ?? 'Keep';
+    return this.#slotIn(await this.#replace(base, specOfSlot(record, deletedVolumes), status));
   }
 
   async removeSlot(record: SlotRecord): Promise<void> {
@@ -262,17 +260,6 @@ export class KubernetesVolumeRecords implements VolumeRecords {
       this.#doubts.add(name);
       throw error;
     }
-  }
-
-  /** The record of a slot names no pool; the volume that leaves it does, and any other of the same pool. */
-  #poolNameOf({ slot, poolUuid }: Omit<SlotRecord, 'version'>): string {
-    const objects = [
-      ...this.#own.names().map((name) => this.#newest(name)),
-      ...this.#parts.cache.list(),
-    ].filter((object) => object !== undefined);
-    const leaving = objects.find(({ spec }) => spec.slot === slot && spec.poolUUID === poolUuid);
-    const other = (): FamfsVolume | undefined => objects.find(({ spec }) => spec.poolUUID === poolUuid);
-    return (leaving ?? other())?.spec.poolName ?? poolUuid;
   }
 
   #volumeIn(object: FamfsVolume): VolumeRecord {

@@ -33,6 +33,13 @@ export interface AccessDecision {
   readonly writable: boolean;
   /** The volume may have one target on this node (second table of NodePublishVolume in the specification). */
   readonly soleTarget: boolean;
+  /** Writable only where a writer cannot stop the pool. */
+  readonly onlySafely: boolean;
+}
+
+/** Whether an access mode has a writer. */
+export function isWriter(mode: AccessMode): boolean {
+  return modes[mode].writer;
 }
 
 /**
@@ -42,7 +49,7 @@ export interface AccessDecision {
 export function decideAccess({ mode, readOnly, access }: AccessRequest): AccessDecision {
   const { writer, soleTarget } = modes[mode];
   const wantsToWrite = writer && !readOnly;
-  if (wantsToWrite && access !== 'rw') {
+  if (wantsToWrite && access === 'ro') {
     throw new DriverError(
       'writes-refused',
       `the access mode ${mode} asks for a writable volume, and this one is read-only: famfs volumes are unless they ` +
@@ -51,5 +58,5 @@ export function decideAccess({ mode, readOnly, access }: AccessRequest): AccessD
         'and let the node allow it (--allow-writes of the mounter)',
     );
   }
-  return { writable: wantsToWrite, soleTarget };
+  return { writable: wantsToWrite, soleTarget, onlySafely: wantsToWrite && access === 'rw-safe' };
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { poolA, poolB, unit } from '../../test/provisioning-world.ts';
 import { capacityOf } from './capacity.ts';
-import { parseClassParameters } from './class-parameters.ts';
+import { type ClassParameters, parseClassParameters } from './class-parameters.ts';
 import type { PoolFacts } from './pool-facts.ts';
+import type { Occupancy } from './slot-promise.ts';
 import type { SlotRecord } from './volume-record.ts';
 
 const pool = (changes: Partial<PoolFacts> = {}): PoolFacts => ({
@@ -22,12 +23,27 @@ const pool = (changes: Partial<PoolFacts> = {}): PoolFacts => ({
 const other = pool({ name: 'b', uuid: poolB, freeBytes: 7n * unit, longestFreeRunBytes: 7n * unit });
 const none = { volumes: [], slots: [] };
 const slot: SlotRecord = {
-  ...{ slot: 's', version: '1', poolUuid: poolA, node: 'node-1', formerVolumeId: 'v', bytesZeroed: 0n },
+  ...{
+    slot: 's',
+    version: '1',
+    poolName: 'a',
+    poolUuid: poolA,
+    node: 'node-1',
+    formerVolumeId: 'v',
+    bytesZeroed: 0n,
+  },
   ...{ phase: 'Reusable', problem: undefined, promisedTo: undefined },
   layout: { kind: 'file', fileCount: 1, fileSizeBytes: 30n * unit, fileMode: 0o666, owner: undefined },
 };
-const inUnits = (...args: Parameters<typeof capacityOf>): bigint[] => {
-  const { availableBytes, maximumVolumeBytes, minimumVolumeBytes } = capacityOf(...args);
+const inUnits = (
+  parameters: ClassParameters,
+  uuids: ReadonlySet<string> | undefined,
+  pools: readonly PoolFacts[],
+  occupancy: Occupancy,
+  hasWriter = true,
+): bigint[] => {
+  const wish = { parameters, uuids, hasWriter };
+  const { availableBytes, maximumVolumeBytes, minimumVolumeBytes } = capacityOf(wish, pools, occupancy);
   return [availableBytes, maximumVolumeBytes, minimumVolumeBytes].map((bytes) => bytes / unit);
 };
 
@@ -63,6 +79,20 @@ describe('capacity', () => {
       [80n, 30n, 1n],
       'a promise to a volume that never came',
     );
+  });
+
+  it('of slots leaves out those whose former volume some node may still have', () => {
+    const slots = { volumes: [], slots: [slot], published: new Set(['v']) };
+    assert.deepEqual(inUnits(parseClassParameters({}), undefined, [pool()], slots), [50n, 20n, 1n]);
+  });
+
+  it('is nothing for a writer where no node grants what the pool asks for', () => {
+    const any = parseClassParameters({});
+    const nodes = [{ name: 'node-1', writers: 'unsafe' as const }];
+    assert.deepEqual(inUnits(any, undefined, [pool({ nodes })], none), [0n, 0n, 0n]);
+    assert.deepEqual(inUnits(any, undefined, [pool({ nodes })], none, false), [50n, 20n, 1n]);
+    const unsafe = pool({ nodes, writes: 'AllowedUnsafe' });
+    assert.deepEqual(inUnits(any, undefined, [unsafe], none), [50n, 20n, 1n]);
   });
 
   it('is nothing where nothing can be made', () => {

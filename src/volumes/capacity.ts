@@ -4,6 +4,7 @@ import { entriesOf, pendingIn } from './pool-choice.ts';
 import type { PoolFacts } from './pool-facts.ts';
 import { isOfClass, sizeOf } from './slot-layout.ts';
 import { isReusable, type Occupancy } from './slot-promise.ts';
+import { accessOf, writerNodes } from './writers.ts';
 
 export interface Capacity {
   readonly availableBytes: bigint;
@@ -15,12 +16,17 @@ export interface Capacity {
 
 const none: Capacity = { availableBytes: 0n, maximumVolumeBytes: 0n, minimumVolumeBytes: 0n };
 
-/**
- * @param uuids the pools that count; undefined: all
- */
+/** What a volume would have to be. */
+export interface CapacityWish {
+  readonly parameters: ClassParameters;
+  /** The pools that count; undefined: all. */
+  readonly uuids: ReadonlySet<string> | undefined;
+  readonly hasWriter: boolean;
+}
+
+/** Counts what CreateVolume would not refuse. */
 export function capacityOf(
-  parameters: ClassParameters,
-  uuids: ReadonlySet<string> | undefined,
+  { parameters, uuids, hasWriter }: CapacityWish,
   pools: readonly PoolFacts[],
   occupancy: Occupancy,
 ): Capacity {
@@ -31,6 +37,7 @@ export function capacityOf(
       ({ writes, master, problem }) =>
         writes !== 'Forbidden' && master !== undefined && problem === undefined,
     )
+    .filter((pool) => !hasWriter || writerNodes(pool, accessOf(pool.writes)).length > 0)
     .map((pool) => capacityOfPool(parameters, pool, occupancy))
     .reduce(
       (sum, each) => ({

@@ -19,6 +19,8 @@ beforeEach(async () => {
       parameters: parseClassParameters({}),
       range: { requiredBytes: 1n, limitBytes: 0n },
       topology: { requisite: undefined, preferred: [] },
+      hasWriter: true,
+      claim: undefined,
     },
     AbortSignal.timeout(20_000),
   );

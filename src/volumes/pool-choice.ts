@@ -6,12 +6,15 @@ import type { PoolFacts } from './pool-facts.ts';
 import { isSameLayout, layoutOf, type SizeRange, type SlotLayout, sizeOf } from './slot-layout.ts';
 import { isReusable, type Occupancy } from './slot-promise.ts';
 import type { RecordProblem, SlotRecord } from './volume-record.ts';
+import { accessOf, writerNodes, writersRefusal } from './writers.ts';
 
 /** Where a volume has to be reachable, and where it should be: UUIDs of pools. Undefined: anywhere. */
 export interface PoolTopology {
   readonly requisite: ReadonlySet<string> | undefined;
   /** in the order of preference */
   readonly preferred: readonly string[];
+  /** Places in the order of preference, as far as they are known: the nodes of one see all of its pools. */
+  readonly places?: readonly ReadonlySet<string>[];
 }
 
 export interface PlacementWish {
@@ -19,6 +22,8 @@ export interface PlacementWish {
   readonly parameters: ClassParameters;
   readonly range: SizeRange;
   readonly topology: PoolTopology;
+  /** somebody is to write it */
+  readonly hasWriter: boolean;
 }
 
 export interface Placement {
@@ -42,8 +47,8 @@ const reasonOrder: readonly Reason[] = [
 ];
 
 /**
- * Chooses a pool: of those the class names, topology allows and the volume fits into, the first that is preferred,
- * else the one with the most free space.
+ * Chooses a pool: of those the class names, topology allows, the volume fits into and somebody can write it in, the first that
+ * is preferred, else the one with the most free space.
  * @throws DriverError with the reason of the pool that came closest: `pool-not-found`, `writes-refused`,
  *   `size-out-of-range`, `out-of-space`, `log-full`, `master-away`, or the pool's own problem
  */
@@ -60,7 +65,8 @@ export function choosePool(
     if (found instanceof DriverError) refusals.push(found);
     else placements.push(found);
   }
-  const [best] = placements.toSorted((a, b) => compare(wish.topology, a, b));
+  const rankOf = ({ pool }: Placement): number => rankIn(wish, pool, pools);
+  const [best] = placements.toSorted((a, b) => compare(rankOf, a, b));
   if (best !== undefined) return best;
   throw foremost(refusals);
 }
@@ -96,6 +102,8 @@ function place(wish: PlacementWish, pool: PoolFacts, occupancy: Occupancy): Plac
   const problem = problemOf(pool);
   if (problem !== undefined || pool.master === undefined)
     return new DriverError(problem?.reason ?? 'master-away', problem?.message ?? pool.name);
+  const refusal = wish.hasWriter ? writersRefusal(pool, accessOf(pool.writes)) : undefined;
+  if (refusal !== undefined) return refusal;
   try {
     const layout = layoutOf(wish.parameters, wish.range, pool.allocationUnitBytes);
     const slot = reusableSlot(wish.name, layout, pool, occupancy);
@@ -186,11 +194,25 @@ export function entriesOf({ fileCount }: Pick<SlotLayout, 'fileCount'>): number 
   return fileCount + directoryEntries;
 }
 
-function compare({ preferred }: PoolTopology, a: Placement, b: Placement): number {
-  const rank = ({ pool }: Placement): number => {
-    const index = preferred.indexOf(pool.uuid);
-    return index === -1 ? preferred.length : index;
-  };
+/** How far down a pool comes in the order of preference. One that the nodes of a place can only read comes behind all others. */
+function rankIn(
+  { topology: { preferred, places = [] }, hasWriter }: PlacementWish,
+  pool: PoolFacts,
+  pools: readonly PoolFacts[],
+): number {
+  const index = preferred.indexOf(pool.uuid);
+  const rank = index === -1 ? preferred.length : index;
+  if (!hasWriter || places.length === 0) return rank;
+  const names = writerNodes(pool, accessOf(pool.writes)).map(({ name }) => name);
+  const sees = (name: string, uuid: string): boolean =>
+    pools.some((each) => each.uuid === uuid && each.nodes.some((node) => node.name === name));
+  const place = places.findIndex(
+    (uuids) => uuids.has(pool.uuid) && names.some((name) => [...uuids].every((uuid) => sees(name, uuid))),
+  );
+  return (place === -1 ? places.length : place) * (preferred.length + 1) + rank;
+}
+
+function compare(rank: (placement: Placement) => number, a: Placement, b: Placement): number {
   if (rank(a) !== rank(b)) return rank(a) - rank(b);
   if ((a.slot === undefined) !== (b.slot === undefined)) return a.slot === undefined ? 1 : -1;
   if (a.pool.freeBytes !== b.pool.freeBytes) return a.pool.freeBytes > b.pool.freeBytes ? -1 : 1;

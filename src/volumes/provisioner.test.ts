@@ -22,6 +22,8 @@ function wish(
     parameters: parseClassParameters({}),
     range: { requiredBytes: 3n * unit, limitBytes: 0n },
     topology: { requisite: undefined, preferred: [] },
+    hasWriter: true,
+    claim: undefined,
     ...changes,
   };
 }

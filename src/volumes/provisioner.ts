@@ -2,6 +2,7 @@
 // API server. Every step can be repeated: what was begun is found again by the volume's name.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
+import type { ClaimReference } from './claim.ts';
 import type { ClassParameters } from './class-parameters.ts';
 import {
   choosePool,
@@ -23,6 +24,7 @@ import {
   type VolumeStatus,
 } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
+import { accessOf } from './writers.ts';
 
 export interface VolumeWish {
   /** CreateVolumeRequest.name */
@@ -30,6 +32,10 @@ export interface VolumeWish {
   readonly parameters: ClassParameters;
   readonly range: SizeRange;
   readonly topology: PoolTopology;
+  /** Some capability that is asked for has a writer. */
+  readonly hasWriter: boolean;
+  /** Whose volume it is to be, when that is known. */
+  readonly claim: ClaimReference | undefined;
 }
 
 export interface ProvisionerParts {
@@ -37,6 +43,8 @@ export interface ProvisionerParts {
   readonly pools: Pools;
   /** How old what nodes say of their published volumes may be; zero unless given. */
   readonly reportDelayMs?: number;
+  /** Is told why a volume is not made of which no record is left that would say so. */
+  readonly onRefusal?: (wish: VolumeWish, problem: RecordProblem) => void;
 }
 
 /** A deletion that finds its volume in use looks this often whether the node has reported meanwhile. */
@@ -59,8 +67,8 @@ export class Provisioner {
    *   that the caller may take for the end (`isFinal`) leaves nothing behind.
    */
   async create(wish: VolumeWish, signal: AbortSignal): Promise<VolumeRecord> {
-    const record = await this.#recordOf(wish);
-    return this.#untilReady(record, signal);
+    const record = await this.#recordOf(wish).catch((error: unknown) => this.#refuse(wish, error));
+    return this.#untilReady(record, wish, signal);
   }
 
   /**
@@ -92,6 +100,12 @@ export class Provisioner {
       await sleep(lookAgainMs, undefined, signal === undefined ? {} : { signal });
     }
     return false;
+  }
+
+  #refuse(wish: VolumeWish, error: unknown): never {
+    const { reason, message } = DriverError.from(error);
+    this.#parts.onRefusal?.(wish, { reason, message });
+    throw error;
   }
 
   async #recordOf(wish: VolumeWish): Promise<VolumeRecord> {
@@ -142,6 +156,8 @@ export class Provisioner {
         node: master,
         layout,
         range: wish.range,
+        access: accessOf(pool.writes),
+        claim: wish.claim,
       },
       status: newStatus,
     });
@@ -173,7 +189,7 @@ export class Provisioner {
     );
   }
 
-  async #untilReady(record: VolumeRecord, signal: AbortSignal): Promise<VolumeRecord> {
+  async #untilReady(record: VolumeRecord, wish: VolumeWish, signal: AbortSignal): Promise<VolumeRecord> {
     const { records } = this.#parts;
     const { volumeId } = record.spec;
     if (record.status.phase !== 'Ready') await this.#requireMaster(record);
@@ -188,7 +204,7 @@ export class Provisioner {
           );
         }
         if (now.status.phase === 'Ready') return await this.#handOut(now);
-        if (now.status.problem !== undefined) await this.#giveUp(now, now.status.problem);
+        if (now.status.problem !== undefined) await this.#giveUp(now, wish, now.status.problem);
         await changed.promise;
       } catch (error) {
         if (!signal.aborted) throw error;
@@ -216,10 +232,10 @@ export class Provisioner {
   }
 
   /** Tells the problem. A volume of which nothing was made leaves nothing behind; any other waits for its repetition. */
-  async #giveUp(record: VolumeRecord, problem: RecordProblem): Promise<never> {
+  async #giveUp(record: VolumeRecord, wish: VolumeWish, problem: RecordProblem): Promise<never> {
     if (!isUnmade(record.status)) throw unfinished(record.name, problem);
     await this.#end(record);
-    throw new DriverError(problem.reason, problem.message);
+    return this.#refuse(wish, new DriverError(problem.reason, problem.message));
   }
 
   /** Nobody works on it any more, then its slot is left, then it is forgotten; whatever is cut off is done again. */
@@ -254,6 +270,7 @@ export class Provisioner {
     const isWhole = status.filesMade === spec.layout.fileCount;
     await records.createSlot({
       slot: spec.slot,
+      poolName: spec.poolName,
       poolUuid: spec.poolUuid,
       node: pool?.master ?? spec.node,
       layout: spec.layout,

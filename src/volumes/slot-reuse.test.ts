@@ -25,6 +25,8 @@ const wish = (name: string, parameters: Record<string, string> = {}, units = 4):
   parameters: parseClassParameters(parameters),
   range: { requiredBytes: BigInt(units) * unitBytes, limitBytes: 0n },
   topology: { requisite: undefined, preferred: [] },
+  hasWriter: true,
+  claim: undefined,
 });
 const files = { layout: 'files', fileCount: '2' };
 
@@ -61,7 +63,10 @@ async function untilSlot(condition: (slot: SlotRecord) => boolean): Promise<Slot
 function capacity(): Promise<bigint> {
   return Promise.all([cluster.list(), cluster.store.list(), cluster.store.slots()]).then(
     ([pools, volumes, slots]) =>
-      capacityOf(parseClassParameters({}), undefined, pools, { volumes, slots }).availableBytes / unitBytes,
+      capacityOf({ parameters: parseClassParameters({}), uuids: undefined, hasWriter: true }, pools, {
+        volumes,
+        slots,
+      }).availableBytes / unitBytes,
   );
 }
 

@@ -6,8 +6,8 @@ import { DriverError } from '../errors.ts';
 import type { PoolPath, PoolUuid } from './ids.ts';
 import { parsePoolPath, parsePoolUuid } from './pool-path.ts';
 
-/** Whether the volume's owner means it to be written. */
-export type VolumeAccess = 'ro' | 'rw';
+/** Whether the volume's owner means it to be written; `rw-safe`: only where a writer cannot stop the pool. */
+export type VolumeAccess = 'ro' | 'rw' | 'rw-safe';
 
 export interface VolumeContext {
   readonly pool: PoolUuid;
@@ -67,9 +67,9 @@ function requiredKey(attributes: Readonly<Record<string, string>>, key: 'pool' |
 
 function parseAccess(text: string | undefined): VolumeAccess {
   if (text === undefined || text === 'ro') return 'ro';
-  if (text === 'rw') return 'rw';
+  if (text === 'rw' || text === 'rw-safe') return text;
   throw new DriverError(
     'invalid-argument',
-    `volume_context.access is ro or rw, not ${JSON.stringify(text.slice(0, 40))}`,
+    `volume_context.access is ro, rw or rw-safe, not ${JSON.stringify(text.slice(0, 40))}`,
   );
 }

@@ -18,17 +18,25 @@ const record: Omit<VolumeRecord, 'version'> = {
   spec: {
     ...{ volumeId: 'id', poolName: 'fast', poolUuid: '11111111-1111-4111-8111-111111111111' as PoolUuid },
     ...{ slot: 'slot', node: 'n1', range: { requiredBytes: 1n, limitBytes: 0n } },
+    ...{ access: 'rw', claim: undefined },
     layout: { kind: 'file', fileCount: 1, fileSizeBytes: 4n * mib, fileMode: 0o640, owner: undefined },
   },
   status: newStatus,
 };
 
-const pace: MakerPace = { firstRetryMs: 1, longestRetryMs: 1, reportIntervalMs: 0, roundIntervalMs: 1_000 };
+const pace: MakerPace = {
+  ...{ firstBackOffMs: 1, longestBackOffMs: 1, reportIntervalMs: 0, roundIntervalMs: 1_000 },
+};
 
-function newMaker(records: VolumeRecords, maker: SlotMaker, changes: Partial<MakerPace> = {}): VolumeMaker {
+function newMaker(
+  records: VolumeRecords,
+  maker: SlotMaker,
+  changes: Partial<MakerPace> = {},
+  onWarning: (fields: Readonly<Record<string, unknown>>) => void = () => undefined,
+): VolumeMaker {
   return new VolumeMaker({
     ...{ records, maker, node: 'n1', publishedVolumeIds: async () => new Set<string>() },
-    log: { info: () => undefined, warn: () => undefined },
+    log: { info: () => undefined, warn: (_message, fields) => onWarning(fields) },
     pace: { ...pace, ...changes },
   });
 }
@@ -77,7 +85,7 @@ it('the maker of volumes tries again at once what failed when it is told that th
   };
   const anHourMs = 3_600_000;
   const making = newMaker(store, maker, {
-    ...{ firstRetryMs: anHourMs, longestRetryMs: anHourMs, roundIntervalMs: anHourMs },
+    ...{ firstBackOffMs: anHourMs, longestBackOffMs: anHourMs, roundIntervalMs: anHourMs },
   });
   making.start();
   const problem = async () => (await store.get('one'))?.status.problem?.reason;
@@ -86,4 +94,32 @@ it('the maker of volumes tries again at once what failed when it is told that th
   making.retryNow();
   await untilReady(store);
   await making.stop();
+});
+
+it('the maker of volumes fills nothing with zeros again because nobody could be told that it is done', async () => {
+  const store = new MemoryRecords();
+  await store.create(record);
+  const records = new FaultyRecords(store);
+  const refusals: Readonly<Record<string, unknown>>[] = [];
+  let begun = 0;
+  const maker: SlotMaker = {
+    async *makeFiles() {
+      yield { filesMade: 1, logEntries: 3 };
+    },
+    async *zeroFiles() {
+      begun++;
+      yield { bytesDone: 4n * mib };
+      records.isCut = true;
+    },
+  };
+  const making = newMaker(records, maker, {}, (fields) => {
+    refusals.push(fields);
+    setTimeout(() => {
+      records.isCut = false;
+    }, 20);
+  });
+  making.start();
+  await untilReady(store);
+  await making.stop();
+  assert.deepEqual([begun, refusals.length], [1, 1]);
 });

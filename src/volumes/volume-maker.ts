@@ -1,6 +1,9 @@
 // The master's part of provisioning: carries out the records that name this node. Whatever happens in between, the next
 // round looks at the record and goes on from there; nothing is kept here that a new process would miss.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
+import { type BackOff, backOffMs } from '../pace/back-off.ts';
+import { WokenLoop } from '../pace/woken-loop.ts';
 import { fileNamesOf, type SlotLayout } from './slot-layout.ts';
 import { isHeld, ownsSlot } from './slot-promise.ts';
 import { type SlotRecord, slotPath, type VolumeRecord, type VolumeStatus } from './volume-record.ts';
@@ -40,9 +43,7 @@ export interface VolumeMakerParts {
   readonly pace?: MakerPace;
 }
 
-export interface MakerPace {
-  readonly firstRetryMs: number;
-  readonly longestRetryMs: number;
+export interface MakerPace extends BackOff {
   /** Progress is for people, who look; each report is a write of a record. */
   readonly reportIntervalMs: number;
   /** Looks at everything now and then: nobody tells when a node ends to publish a volume. */
@@ -50,8 +51,8 @@ export interface MakerPace {
 }
 
 const usualPace: MakerPace = {
-  firstRetryMs: 1_000,
-  longestRetryMs: 30_000,
+  firstBackOffMs: 1_000,
+  longestBackOffMs: 30_000,
   reportIntervalMs: 1_000,
   roundIntervalMs: 10_000,
 };
@@ -81,7 +82,7 @@ interface Task {
 
 interface Retry {
   readonly atMs: number;
-  readonly delayMs: number;
+  readonly failures: number;
 }
 
 export class VolumeMaker {
@@ -89,57 +90,48 @@ export class VolumeMaker {
   readonly #pace: MakerPace;
   readonly #jobs = new Map<string, Job>();
   readonly #retries = new Map<string, Retry>();
-  readonly #stop = new AbortController();
-  #wake: () => void = () => undefined;
-  #running: Promise<void> | undefined;
+  readonly #loop: WokenLoop;
+  #forget: () => void = () => undefined;
 
   constructor(parts: VolumeMakerParts) {
     this.#parts = parts;
     this.#pace = parts.pace ?? usualPace;
+    this.#loop = new WokenLoop({
+      round: async () => {
+        await this.#round();
+        return this.#pauseMs();
+      },
+      failed: (error) => {
+        parts.log.warn('records cannot be read', { problem: DriverError.from(error).message });
+        return this.#pauseMs();
+      },
+    });
   }
 
   /** Begins to work, until `stop`. */
   start(): void {
-    this.#running ??= this.#run();
+    this.#forget = this.#parts.records.onChange(() => this.#loop.wake());
+    this.#loop.start();
   }
 
   /** Looks at all records now: something has changed that none of them tells, such as what nodes have published. */
   look(): void {
-    this.#wake();
+    this.#loop.wake();
   }
 
   /** Tries at once what failed: who makes the files has come back. */
   retryNow(): void {
     this.#retries.clear();
-    this.#wake();
+    this.#loop.wake();
   }
 
   /** Ends all work where it is; another process goes on with it. */
   async stop(): Promise<void> {
-    this.#stop.abort();
-    this.#wake();
-    await this.#running;
-    await Promise.all([...this.#jobs.values()].map(({ done }) => done));
-  }
-
-  async #run(): Promise<void> {
-    const { records, log } = this.#parts;
-    const forget = records.onChange(() => this.#wake());
-    try {
-      while (!this.#stop.signal.aborted) {
-        const { promise: woken, resolve } = Promise.withResolvers<void>();
-        this.#wake = resolve;
-        await this.#round().catch((error: unknown) =>
-          log.warn('records cannot be read', { problem: DriverError.from(error).message }),
-        );
-        const timer = setTimeout(resolve, this.#pauseMs());
-        await woken;
-        clearTimeout(timer);
-      }
-    } finally {
-      forget();
-      for (const { abort } of this.#jobs.values()) abort.abort();
-    }
+    this.#forget();
+    await this.#loop.stop();
+    const jobs = [...this.#jobs.values()];
+    for (const { abort } of jobs) abort.abort();
+    await Promise.all(jobs.map(({ done }) => done));
   }
 
   async #round(): Promise<void> {
@@ -190,15 +182,15 @@ export class VolumeMaker {
       .catch(() => this.#retryLater(slot))
       .finally(() => {
         this.#jobs.delete(slot);
-        this.#wake();
+        this.#loop.wake();
       });
     this.#jobs.set(slot, { purpose, poolUuid, abort, done });
   }
 
   #retryLater(slot: string): void {
-    const { firstRetryMs, longestRetryMs } = this.#pace;
-    const delayMs = Math.min(longestRetryMs, (this.#retries.get(slot)?.delayMs ?? firstRetryMs / 2) * 2);
-    this.#retries.set(slot, { atMs: performance.now() + delayMs, delayMs });
+    const failures = this.#retries.get(slot)?.failures ?? 0;
+    const atMs = performance.now() + backOffMs(failures, this.#pace);
+    this.#retries.set(slot, { atMs, failures: failures + 1 });
   }
 
   async #make({ name, spec }: VolumeRecord, signal: AbortSignal): Promise<void> {
@@ -225,10 +217,8 @@ export class VolumeMaker {
         signal,
       ))
         await zeroing.perhaps(() => unlessAway(() => report({ bytesZeroed: bytesDone })));
-      await report({
-        phase: 'Ready',
-        bytesZeroed: BigInt(spec.layout.fileCount) * spec.layout.fileSizeBytes,
-      });
+      const bytesZeroed = BigInt(spec.layout.fileCount) * spec.layout.fileSizeBytes;
+      await this.#untilTold(() => report({ phase: 'Ready', bytesZeroed }), spec.volumeId, signal);
       log.info('volume made', { volumeId: spec.volumeId, pool: spec.poolUuid, path: directory });
     } catch (error) {
       // How much was made decides what may be forgotten of it, so it is told together with what went wrong.
@@ -250,9 +240,13 @@ export class VolumeMaker {
         signal,
       ))
         await paced.perhaps(() => unlessAway(() => report({ bytesZeroed: bytesDone })));
-      // Whoever had it meanwhile may have written behind the zeroes.
-      if ((await this.#parts.publishedVolumeIds()).has(record.formerVolumeId)) throw calledOff(slot);
-      await report({ phase: 'Reusable', bytesZeroed: BigInt(layout.fileCount) * layout.fileSizeBytes });
+      const bytesZeroed = BigInt(layout.fileCount) * layout.fileSizeBytes;
+      const tell = async (): Promise<void> => {
+        // Whoever had it meanwhile may have written behind the zeroes.
+        if ((await this.#parts.publishedVolumeIds()).has(record.formerVolumeId)) throw calledOff(slot);
+        await report({ phase: 'Reusable', bytesZeroed });
+      };
+      await this.#untilTold(tell, record.formerVolumeId, signal);
       log.info('slot can be used again', { pool: poolUuid, path: slotPath(slot) });
     } catch (error) {
       await this.#fail(error, record.formerVolumeId, signal, (problem) => report({ problem }));
@@ -272,6 +266,27 @@ export class VolumeMaker {
       await report({ reason, message }).catch(() => undefined);
     }
     throw error;
+  }
+
+  /**
+   * Tells that all is done, however long nobody can be told: who gave up would fill a terabyte with zeros once more to say the
+   * same.
+   */
+  async #untilTold(tell: () => Promise<void>, volumeId: string, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      try {
+        await tell();
+        return;
+      } catch (error) {
+        const { reason, message } = DriverError.from(error);
+        if (signal.aborted || reason === 'cancelled') throw error;
+        if (failures === 0)
+          this.#parts.log.warn('the end of work on a volume cannot be told yet', {
+            ...{ volumeId, reason, problem: message },
+          });
+      }
+      await sleep(backOffMs(failures, this.#pace), undefined, { signal });
+    }
   }
 
   async #report(name: string, volumeId: string, change: Partial<VolumeStatus>): Promise<void> {

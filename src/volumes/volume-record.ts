@@ -2,8 +2,10 @@
 // are kept: API objects on Kubernetes, a file for a single host.
 import { randomBytes } from 'node:crypto';
 import type { Reason } from '../errors.ts';
+import type { ClaimReference } from './claim.ts';
 import type { PoolUuid } from './ids.ts';
 import type { SizeRange, SlotLayout } from './slot-layout.ts';
+import type { WritableAccess } from './writers.ts';
 
 /** `Pending`: nothing begun. `Ready`: all files made, zeroed and readable on the master. */
 export type VolumePhase = 'Pending' | 'Creating' | 'Zeroing' | 'Ready';
@@ -25,6 +27,10 @@ export interface VolumeSpec {
   readonly node: string;
   readonly layout: SlotLayout;
   readonly range: SizeRange;
+  /** as the pool allowed it when the volume was made */
+  readonly access: WritableAccess;
+  /** whose volume it is; undefined when nobody says */
+  readonly claim: ClaimReference | undefined;
 }
 
 /** What the master reports. */
@@ -55,6 +61,7 @@ export type SlotPhase = 'Kept' | 'Scrubbing' | 'Reusable';
 export interface SlotRecord {
   readonly slot: string;
   readonly version: string;
+  readonly poolName: string;
   readonly poolUuid: PoolUuid;
   readonly node: string;
   readonly layout: SlotLayout;

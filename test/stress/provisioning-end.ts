@@ -160,10 +160,11 @@ async function assertCapacity(model: ProvisioningModel, cluster: ProvisioningClu
     const parameters = parseClassParameters(
       fileCount === 1 ? {} : { layout: 'files', fileCount: String(fileCount) },
     );
-    const { availableBytes, maximumVolumeBytes } = capacityOf(parameters, undefined, pools, {
-      volumes,
-      slots,
-    });
+    const { availableBytes, maximumVolumeBytes } = capacityOf(
+      { parameters, uuids: undefined, hasWriter: true },
+      pools,
+      { volumes, slots },
+    );
     const expected = capacityFor(cluster, model, fileCount);
     assert.deepEqual([availableBytes, maximumVolumeBytes], [expected.availableBytes, expected.largestBytes]);
   }

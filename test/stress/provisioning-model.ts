@@ -71,6 +71,8 @@ export function wishOf(cluster: ProvisioningCluster, name: string, shape: ClaimS
       requisite: requisite === undefined ? undefined : new Set([uuidOf(cluster, requisite)]),
       preferred: [],
     },
+    hasWriter: true,
+    claim: undefined,
   };
 }
 
