@@ -52,8 +52,10 @@ export class ControllerWorld {
       await admin.mergePatch(famfsVolumes, metadata.name, { metadata: { finalizers: null } });
       await admin.remove(famfsVolumes, metadata.name);
     }
-    for (const { metadata } of (await admin.list<FamfsPool>(famfsPools)).items)
+    for (const { metadata } of (await admin.list<FamfsPool>(famfsPools)).items) {
+      await admin.mergePatch(famfsPools, metadata.name, { metadata: { finalizers: null } });
       await admin.remove(famfsPools, metadata.name);
+    }
   }
 
   async declarePool(name: string, changes: Partial<FamfsPoolSpec> = {}): Promise<void> {

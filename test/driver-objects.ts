@@ -73,18 +73,29 @@ export async function installAccess(server: Requests): Promise<void> {
   await applied(server, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: driverNamespace } });
   for (const object of chartObjects('rbac')) await applied(server, object);
   // The server compiles a policy some time after it has taken it; until then nothing of it holds.
+  await policyInForce(server, nodeServiceAccount, 'FamfsNode');
+  await policyInForce(server, controllerServiceAccount, 'FamfsPool');
+}
+
+/** Waits until the policy for an account denies what only roles would allow it. */
+async function policyInForce(
+  server: Requests,
+  account: string,
+  kind: 'FamfsNode' | 'FamfsPool',
+): Promise<void> {
   const probe = {
     apiVersion: 'famfs.io/v1alpha1',
-    kind: 'FamfsNode',
+    kind,
     metadata: { name: 'probe-of-the-policy' },
+    ...(kind === 'FamfsPool' ? { spec: { format: { nodeName: 'none', device: 'dax0.0' } } } : {}),
   };
   const headers = {
-    'impersonate-user': `system:serviceaccount:${driverNamespace}:${nodeServiceAccount}`,
+    'impersonate-user': `system:serviceaccount:${driverNamespace}:${account}`,
     'impersonate-group': 'system:masters',
   };
-  const route = '/apis/famfs.io/v1alpha1/famfsnodes?dryRun=All';
+  const route = `/apis/famfs.io/v1alpha1/${kind.toLowerCase()}s?dryRun=All`;
   await waitUntil(
-    'the admission policy is in force',
+    `the admission policy for ${account} is in force`,
     async () => (await server.request('POST', route, probe, { headers })).status === 403,
     patienceMs,
   );

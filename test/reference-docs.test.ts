@@ -71,7 +71,12 @@ describe('docs/reference.md', () => {
     const reported = ['Found', 'Mounting', 'Unhealthy', 'Master', 'Client', 'Keep', 'Reuse', 'Refused'];
     const written = new Set<string>();
     const files = ['kubernetes/pool-status.ts', 'kubernetes/pool-format.ts', 'kubernetes/pool-verdict.ts'];
-    for (const file of [...files, 'agent/node-report.ts', 'kubernetes/volume-object.ts']) {
+    for (const file of [
+      ...files,
+      'kubernetes/pool-reset.ts',
+      'agent/node-report.ts',
+      'kubernetes/volume-object.ts',
+    ]) {
       for (const word of capitalWords(file)) {
         written.add(word);
         assert.ok(named.has(word) || others.includes(word) || reported.includes(word), `${file}: ${word}`);

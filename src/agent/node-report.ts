@@ -106,6 +106,7 @@ function reportedPool(pool: Pool): ReportedPool {
     simulated: pool.simulated,
     writers: grantOf(pool.writers),
     held: pool.held,
+    binds: pool.binds,
     ...reportedProblem(pool.problem),
   };
 }

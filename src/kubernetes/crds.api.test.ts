@@ -143,7 +143,7 @@ describe('a FamfsNode', () => {
           free: '512Mi',
         },
         ...{ longestFreeRun: '512Mi', allocationUnit: '2Mi', logEntriesUsed: 3, logEntriesTotal: 25575 },
-        ...{ logEntriesReplayed: 3, simulated: true, writers: 'safe', held: false },
+        ...{ logEntriesReplayed: 3, simulated: true, writers: 'safe', held: false, binds: 1 },
       },
     ],
     publishedVolumeIDs: [`${uuid}.abcdefghijklmnop`],

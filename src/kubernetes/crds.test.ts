@@ -153,6 +153,7 @@ const node = {
             simulated: [need, 'boolean'],
             writers: [need, { never: 'value', safe: 'value', unsafe: 'value' }],
             held: [need, 'boolean'],
+            binds: [need, 'integer'],
             problem: [may, problem],
           },
         ],

@@ -38,6 +38,8 @@ export interface ReportedPool {
   readonly writers: GrantedWriters;
   /** Released on request, and not mounted before that is lifted or the device carries another file system. */
   readonly held: boolean;
+  /** How many mounts of it pods have here, static volumes included. */
+  readonly binds: number;
   readonly problem?: ReportedProblem;
 }
 

@@ -79,6 +79,11 @@ export class NodeReports {
     };
   }
 
+  /** Whether the cluster has a Node of that name, whether it ever reported or not. */
+  hasNode(name: string): boolean {
+    return this.#parts.nodes.get(name) !== undefined;
+  }
+
   #absence(name: string, { reportedAt }: FamfsNodeStatus, node: NodeObject | undefined): string | undefined {
     if (node === undefined) return 'has no Node object any more';
     if (!isNodeReady(node)) return 'is not ready, says its Node object';

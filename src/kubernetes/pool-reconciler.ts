@@ -1,24 +1,31 @@
-// Keeps the status of every FamfsPool true (design 4). Runs where the Lease is held; writes nothing but that status.
+// Keeps the status of every FamfsPool true (design 4), carries its reset on, and keeps the object while it is needed. Runs where
+// the Lease is held; writes nothing of what the administrator says.
 import { isDeepStrictEqual } from 'node:util';
+import { isRecordConflict } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import { newSlotName } from '../volumes/volume-record.ts';
 import type { VolumeRecords } from '../volumes/volume-records.ts';
 import type { ApiClient } from './api-client.ts';
 import { apiVersion } from './api-object.ts';
 import { conditionOf, isTrue } from './conditions.ts';
 import type { EventRecorder } from './event-recorder.ts';
 import type { FamfsPool, FamfsPoolStatus } from './famfs-pool.ts';
+import type { FamfsVolume } from './famfs-volume.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { NodeReports } from './node-reports.ts';
 import type { ObjectCache } from './object-cache.ts';
-import { poolStatusOf } from './pool-status.ts';
+import { forgetContents, forgetVolume, stragglersOf } from './pool-contents.ts';
+import { keepPoolFinalizer, poolFinalizer } from './pool-finalizer.ts';
+import { nextReset, poolAfter, type ResetStep, type ResetView, refusedForVolumes } from './pool-reset.ts';
+import { poolStatusOf, type RecordedVolumes } from './pool-status.ts';
 import { judgePool } from './pool-verdict.ts';
-import { famfsPools as resource } from './resources.ts';
+import { famfsVolumes, famfsPools as resource } from './resources.ts';
 
 export interface PoolReconcilerParts {
-  readonly client: Pick<ApiClient, 'apply'>;
+  readonly client: Pick<ApiClient, 'apply' | 'list' | 'mergePatch'>;
   readonly famfsPools: Pick<ObjectCache<FamfsPool>, 'get' | 'list' | 'onChange'>;
-  readonly reports: Pick<NodeReports, 'list' | 'onChange'>;
-  readonly records: Pick<VolumeRecords, 'list' | 'slots' | 'onChange'>;
+  readonly reports: Pick<NodeReports, 'list' | 'onChange' | 'hasNode'>;
+  readonly records: VolumeRecords;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly log: Logger;
 }
@@ -69,28 +76,103 @@ export class PoolReconciler {
     const waitMs = (this.#lookedAtMs.get(name) ?? -Infinity) + paceMs - performance.now();
     if (waitMs > 0) return Math.ceil(waitMs);
     this.#lookedAtMs.set(name, performance.now());
-    await this.#reconcile(pool, signal);
+    try {
+      await this.#reconcile(pool, signal);
+    } catch (error) {
+      // Somebody else wrote, or this process did and has not been shown it: another look decides on what there is.
+      if (!isRecordConflict(error)) throw error;
+      return paceMs;
+    }
     return lookAgainMs;
   }
 
-  async #reconcile(pool: FamfsPool, signal: AbortSignal): Promise<void> {
+  async #reconcile(known: FamfsPool, signal: AbortSignal): Promise<void> {
     const { client, famfsPools, reports, records } = this.#parts;
     const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
-    const verdict = judgePool(pool, reports.list(), famfsPools.list());
-    const status = poolStatusOf(pool, verdict, { volumes, slots }, new Date());
-    if (isDeepStrictEqual(status, pool.status)) return;
-    const { name, uid } = pool.metadata;
-    const metadata = { name, ...(uid === undefined ? {} : { uid }) };
-    await client.apply<FamfsPool>(
-      resource,
-      { apiVersion, kind: 'FamfsPool', metadata, status },
-      { fieldManager, force: true, subresource: 'status', signal },
-    );
-    this.#tell(pool, status);
+    const recorded = { volumes, slots };
+    const view = this.#resetView(known, recorded);
+    const step = await this.#proven(view, nextReset(view), signal);
+    const next = poolAfter(view, step);
+    const needed = [known, next].some((each) => this.#isNeeded(each, recorded));
+    const pool = await this.#kept(known, needed, signal);
+    if (pool === undefined) return;
+    // Before the UUID of the former file system is forgotten, by which its records are found.
+    const former = known.status?.fileSystemUUID;
+    if (step.kind === 'done' && former !== undefined) await forgetContents(this.#parts, former);
+    const verdict = judgePool(next, reports.list(), famfsPools.list());
+    const status = poolStatusOf(next, verdict, recorded, new Date());
+    if (!isDeepStrictEqual(status, pool.status)) {
+      const { name, uid, resourceVersion } = pool.metadata;
+      // On condition: what another process has found out meanwhile must not be undone, least of all amid a reset.
+      const metadata = { ...defined({ uid, resourceVersion }), name };
+      await client.apply<FamfsPool>(
+        resource,
+        { apiVersion, kind: 'FamfsPool', metadata, status },
+        { fieldManager, force: true, subresource: 'status', signal },
+      );
+      this.#tell(pool, status);
+    }
+    const wasReset = isTrue(status.conditions, 'Reset') && status.fileSystemUUID !== undefined;
+    if (!wasReset) return;
+    for (const volume of stragglersOf(known.metadata.name, status.fileSystemUUID, recorded))
+      await forgetVolume(records, volume);
   }
 
-  /** What a person has to see to, and that it is over. */
+  #resetView(pool: FamfsPool, { volumes, slots }: RecordedVolumes): ResetView {
+    const { famfsPools, reports } = this.#parts;
+    const uuid = pool.status?.fileSystemUUID;
+    return {
+      pool,
+      pools: famfsPools.list(),
+      nodes: reports.list(),
+      volumes: volumes.filter(({ spec }) => spec.poolUuid === uuid).map(({ name }) => name),
+      slotCount: slots.filter(({ poolUuid }) => poolUuid === uuid).length,
+      hasNode: (name) => reports.hasNode(name),
+      now: new Date(),
+      newAttempt: newSlotName,
+    };
+  }
+
+  /**
+   * Nothing can be made in the pool any more when all nodes have let go; whether something was until then, the API server itself
+   * is asked, for a watch tells a moment late.
+   */
+  async #proven(view: ResetView, step: ResetStep, signal: AbortSignal): Promise<ResetStep> {
+    const before = view.pool.status?.reset;
+    const isGoingToFormat = step.kind === 'at' && step.reset.phase === 'Formatting';
+    if (before === undefined || before.phase === 'Formatting' || !isGoingToFormat) return step;
+    const { items } = await this.#parts.client.list<FamfsVolume>(famfsVolumes, { signal });
+    const volumes = items.flatMap(({ spec: { poolUUID, volume } }) =>
+      volume === undefined || poolUUID !== before.fileSystemUUID ? [] : [volume.name],
+    );
+    return volumes.length === 0 ? step : refusedForVolumes(view, before, volumes);
+  }
+
+  /** Whether its object has to stay: without one, nobody knows what becomes of what its volumes leave. */
+  #isNeeded({ metadata, status }: FamfsPool, { volumes }: RecordedVolumes): boolean {
+    const uuid = status?.fileSystemUUID;
+    if (status?.reset?.phase === 'Formatting') return true;
+    const isSame = (other: FamfsPool): boolean =>
+      other.metadata.name !== metadata.name &&
+      other.metadata.deletionTimestamp === undefined &&
+      other.status?.fileSystemUUID === uuid;
+    return volumes.some(({ spec }) => spec.poolUuid === uuid) && !this.#parts.famfsPools.list().some(isSame);
+  }
+
+  /** Keeps the object while it is needed; says so to whoever deletes it. */
+  async #kept(pool: FamfsPool, needed: boolean, signal: AbortSignal): Promise<FamfsPool | undefined> {
+    const { client, events } = this.#parts;
+    const { deletionTimestamp, finalizers } = pool.metadata;
+    if (needed && deletionTimestamp !== undefined && finalizers?.includes(poolFinalizer)) {
+      const message = `The FamfsPool stays while volumes live in the pool or it is being formatted; it goes when they are deleted. Nothing is lost with it.`;
+      events.record(pool, { type: 'Warning', reason: 'PoolIsNeeded', message });
+    }
+    return await keepPoolFinalizer(client, pool, needed, signal);
+  }
+
+  /** What a person has to see to, that it is over, and how far a reset is. */
   #tell(pool: FamfsPool, status: FamfsPoolStatus): void {
+    this.#tellReset(pool, status);
     const ready = conditionOf(status.conditions, 'Ready');
     const before = conditionOf(pool.status?.conditions, 'Ready');
     if (ready === undefined || (ready.status === before?.status && ready.reason === before.reason)) return;
@@ -99,4 +181,20 @@ export class PoolReconciler {
     this.#parts.events.record(pool, { type, reason, message });
     this.#parts.log.info('pool changed', { pool: pool.metadata.name, reason, problem: message });
   }
+
+  #tellReset(pool: FamfsPool, { conditions, reset }: FamfsPoolStatus): void {
+    const { events, log } = this.#parts;
+    const now = conditionOf(conditions, 'Reset');
+    const before = conditionOf(pool.status?.conditions, 'Reset');
+    if (now === undefined || (now.reason === before?.reason && now.message === before.message)) return;
+    const isRefused = reset?.phase === 'Refused';
+    const reason = isRefused ? 'ResetRefused' : now.reason;
+    events.record(pool, { type: isRefused ? 'Warning' : 'Normal', reason, message: now.message });
+    log.info('reset of a pool', { pool: pool.metadata.name, reason: now.reason, problem: now.message });
+  }
+}
+
+function defined(fields: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  const given = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined);
+  return Object.fromEntries(given);
 }

@@ -24,6 +24,7 @@ export function poolStatusOf(
   const capacity = capacityOf(verdict) ?? pool.status?.capacity;
   const logEntries = logEntriesOf(verdict) ?? pool.status?.logEntries;
   const nodes = nodesOf(pool, verdict);
+  const reset = pool.status?.reset;
   return {
     ...(format.uuid === undefined ? {} : { fileSystemUUID: format.uuid }),
     ...(capacity === undefined ? {} : { capacity }),
@@ -31,6 +32,7 @@ export function poolStatusOf(
     ...(logEntries === undefined ? {} : { logEntries }),
     ...(master === undefined ? {} : { master }),
     ...(nodes === undefined ? {} : { nodes }),
+    ...(reset === undefined ? {} : { reset }),
     conditions: conditionsOf(pool, verdict, now),
   };
 }

@@ -50,7 +50,9 @@ export function judgePool(
   const masters = masterReports.map(({ node }) => node.name).sort();
   const [only] = masterReports;
   const master = masterReports.length === 1 ? only : undefined;
-  const lost = lostMemory(pool, format.uuid, nodes, seen);
+  const resetting = resetProblem(pool);
+  // The memory is about to carry another file system, as was asked for.
+  const lost = resetting === undefined ? lostMemory(pool, format.uuid, nodes, seen) : undefined;
   return {
     format,
     seen,
@@ -61,6 +63,7 @@ export function judgePool(
     problem:
       format.problem ??
       declaredTwice(pool, format.uuid, pools) ??
+      resetting ??
       lost ??
       masterProblem(pool, masters, master, seen),
   };
@@ -97,6 +100,15 @@ function declaredTwice(
   return {
     reason: 'config-invalid',
     message: `The file system ${uuid} is the pool ${first.metadata.name} already; delete the FamfsPool ${metadata.name}, or name another file system in it.`,
+  };
+}
+
+/** A pool that nodes have been asked to let go of takes nothing new. */
+function resetProblem({ metadata: { name }, status }: FamfsPool): RecordProblem | undefined {
+  if (status?.reset === undefined || status.reset.phase === 'Refused') return undefined;
+  return {
+    reason: 'pool-released',
+    message: `Pool ${name} is being reset, as its annotation asks for; it serves again when that is done or refused.`,
   };
 }
 

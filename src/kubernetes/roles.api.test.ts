@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { granted, noRole } from '../../test/access-answers.ts';
+import { denied, granted, noRole } from '../../test/access-answers.ts';
+import type { ApiAnswer } from '../../test/api-requester.ts';
 import { ApiServer } from '../../test/api-server.ts';
 import {
   controllerServiceAccount,
@@ -55,14 +56,32 @@ describe('the controller, by its token', () => {
     noRole(await server.request('PATCH', `${root}/famfsnodes/any/status`, { status: {} }, as));
   });
 
-  test('says how a pool is, and changes nothing of what the administrator says', async () => {
+  test('says how a pool is and keeps it, and changes nothing of what the administrator says', async () => {
+    const beyond = (answer: ApiAnswer): void =>
+      denied(answer, /may put the finalizer famfs\.io\/pool/, 'famfs-csi-controller');
     const name = `roles-${randomBytes(6).toString('hex')}`;
     const pool = { apiVersion, kind: 'FamfsPool', metadata: { name }, spec: { fileSystemUUID: uuid } };
     noRole(await server.request('POST', `${root}/famfspools`, pool, as));
     granted(await server.request('POST', `${root}/famfspools`, pool));
     const route = `${root}/famfspools/${name}`;
     made.push(route);
-    noRole(await server.request('PATCH', route, { spec: { writes: 'Allowed' } }, as));
+    for (const change of [
+      { spec: { writes: 'Allowed' } },
+      { metadata: { annotations: { 'famfs.io/reset': uuid } } },
+      { metadata: { labels: { a: 'b' } } },
+      { metadata: { finalizers: ['example.com/other'] } },
+      { metadata: { finalizers: ['famfs.io/pool', 'example.com/other'] } },
+    ])
+      beyond(await server.request('PATCH', route, change, as));
+    granted(await server.request('PATCH', route, { metadata: { finalizers: ['famfs.io/pool'] } }, as));
+    granted(
+      await server.request('PATCH', route, {
+        metadata: { finalizers: ['example.com/other', 'famfs.io/pool'] },
+      }),
+    );
+    beyond(await server.request('PATCH', route, { metadata: { finalizers: [] } }, as));
+    granted(await server.request('PATCH', route, { metadata: { finalizers: ['example.com/other'] } }, as));
+    granted(await server.request('PATCH', route, { metadata: { finalizers: [] } }));
     const status = { apiVersion, kind: 'FamfsPool', metadata: { name }, status: { master: 'node-a' } };
     const headers = { 'content-type': 'application/apply-patch+yaml' };
     const applyRoute = `${route}/status?fieldManager=controller`;
@@ -84,7 +103,7 @@ describe('the roles', () => {
       '/nodes': ['get'],
     },
     [controllerServiceAccount]: {
-      'famfs.io/famfspools': read,
+      'famfs.io/famfspools': [...read, 'patch'],
       'famfs.io/famfspools/status': ['patch'],
       'famfs.io/famfsnodes': read,
       'famfs.io/famfsvolumes': [...read, 'create', 'update', 'delete'],

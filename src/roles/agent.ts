@@ -8,11 +8,12 @@ import { slotMaker } from '../agent/slot-making.ts';
 import { readConfig } from '../config/options.ts';
 import { type AgentConfig, agentRole } from '../config.ts';
 import { ApiClient } from '../kubernetes/api-client.ts';
+import type { FamfsNode } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import type { FamfsVolume } from '../kubernetes/famfs-volume.ts';
 import { KubeAccess } from '../kubernetes/kube-access.ts';
 import { ObjectCache } from '../kubernetes/object-cache.ts';
-import { famfsPools, famfsVolumes } from '../kubernetes/resources.ts';
+import { famfsNodes, famfsPools, famfsVolumes } from '../kubernetes/resources.ts';
 import { KubernetesVolumeRecords } from '../kubernetes/volume-records.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
 import { MounterClient } from '../mounter/client.ts';
@@ -25,6 +26,9 @@ import { driverVersion } from '../version.ts';
 import { VolumeMaker } from '../volumes/volume-maker.ts';
 import { keepHeapSmall } from './small-heap.ts';
 import { stopSignal } from './stop-signal.ts';
+
+/** A pool is let go of when what runs on it has come to its end. */
+const releaseTimeoutMs = 60_000;
 
 /** Runs the agent until SIGTERM or SIGINT. What it began goes on when it is started again. */
 export async function runAgent(argv: readonly string[]): Promise<void> {
@@ -72,8 +76,14 @@ function buildAgent(
     ...{ mounter, driverVersion, log },
   });
   const formatter = new PoolFormatter({
-    format: async (device, logSizeBytes, signal) =>
-      (await mounter.calls.formatDevice({ device, logSizeBytes }, { signal })).poolUuid,
+    format: async (order, signal) => (await mounter.calls.formatDevice(order, { signal })).poolUuid,
+    release: async (poolUuid, hold, signal) => {
+      await mounter.calls.releasePool({ poolUuid, hold }, { signal, timeoutMs: releaseTimeoutMs });
+    },
+    present: {
+      pool: (name, signal) => client.get<FamfsPool>(famfsPools, name, { signal }),
+      nodes: async (signal) => (await client.list<FamfsNode>(famfsNodes, { signal })).items,
+    },
     ...{ pools, reports, mounter, node: nodeId, log },
   });
   const maker = new VolumeMaker({

@@ -1,0 +1,73 @@
+// What those who format for FamfsPools share: what they work with, how they record it, and which failures leave it open whether the
+// command ran. Does nothing by itself.
+import type { Reason } from '../errors.ts';
+import type { FamfsNode, ReportedFormat } from '../kubernetes/famfs-node.ts';
+import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
+import type { MounterClient } from '../mounter/client.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { NodeReporter } from './node-reporter.ts';
+
+/** What the API server has this moment, asked and not from a cache. */
+export interface PresentObjects {
+  pool(name: string, signal: AbortSignal): Promise<FamfsPool | undefined>;
+  nodes(signal: AbortSignal): Promise<readonly FamfsNode[]>;
+}
+
+/** The FamfsPools of the cluster, followed. */
+export interface PoolObjects {
+  /** All that are known have been read once. */
+  synced(signal?: AbortSignal): Promise<void>;
+  list(): readonly FamfsPool[];
+  onChange(listener: () => void): () => void;
+}
+
+/** FormatDevice of the mounter. */
+export interface FormatOrder {
+  readonly device: string;
+  readonly logSizeBytes: bigint;
+  /** Empty: the device is proven to carry nothing. */
+  readonly replaceUuid: string;
+}
+
+export interface FormattingParts {
+  readonly pools: PoolObjects;
+  readonly reports: Pick<NodeReporter, 'formats' | 'recordFormats'>;
+  readonly mounter: Pick<MounterClient, 'view' | 'onChange'>;
+  /** The mounter's verb FormatDevice. @returns the UUID of the file system */
+  readonly format: (order: FormatOrder, signal: AbortSignal) => Promise<string>;
+  /** The mounter's verb ReleasePool. */
+  readonly release: (poolUuid: string, hold: boolean, signal: AbortSignal) => Promise<void>;
+  readonly present: PresentObjects;
+  readonly node: string;
+  readonly log: Logger;
+}
+
+/** After these nobody knows whether the command ran: the device is looked at before anything else is done. */
+const doubtful: ReadonlySet<Reason> = new Set([
+  ...(['mounter-unavailable', 'deadline-exceeded', 'cancelled', 'shutting-down', 'internal'] as const),
+  // Nothing was asked of the mounter yet.
+  ...(['api-unavailable', 'operation-pending'] as const),
+]);
+
+/** With an earlier command in doubt, what stands in the way of the next may be its work: the mounter's next look tells. */
+const perhapsOurs: ReadonlySet<Reason> = new Set([
+  ...(['device-not-empty', 'pool-reformatted', 'device-in-use', 'pool-in-use'] as const),
+  ...(['pool-held-elsewhere', 'pool-busy'] as const),
+]);
+
+export function isInDoubt(reason: Reason): boolean {
+  return doubtful.has(reason);
+}
+
+export function isPerhapsOurs(reason: Reason): boolean {
+  return perhapsOurs.has(reason);
+}
+
+/** Puts into FamfsNode what there is to say of a FamfsPool, in the place of what was said before. */
+export async function recordFormat(
+  reports: Pick<NodeReporter, 'formats' | 'recordFormats'>,
+  format: ReportedFormat,
+): Promise<void> {
+  const others = (reports.formats ?? []).filter(({ poolUID }) => poolUID !== format.poolUID);
+  await reports.recordFormats([...others, format]);
+}

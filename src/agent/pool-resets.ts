@@ -1,0 +1,154 @@
+// This node's part in the reset of pools (docs/adr/0018): lets go of a pool that is to be reset and takes it up again afterwards,
+// and formats it where it is the one that does. What cannot be undone is done only by what the API server has at that moment.
+import { DriverError } from '../errors.ts';
+import type { ReportedFormat } from '../kubernetes/famfs-node.ts';
+import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
+import { bytesOf } from '../kubernetes/quantity.ts';
+import type { NodeState } from '../mounter/client.ts';
+import { type FormattingParts, isInDoubt, isPerhapsOurs, recordFormat } from './formatting-parts.ts';
+import { isOut, nextResetStep } from './reset-step.ts';
+import { Retries } from './retries.ts';
+
+export class PoolResets {
+  readonly #parts: FormattingParts;
+  readonly #retries = new Retries({ firstBackOffMs: 1_000, longestBackOffMs: 60_000 });
+
+  constructor(parts: FormattingParts) {
+    this.#parts = parts;
+  }
+
+  /** In how many milliseconds something that failed is due again. */
+  nextMs(): number {
+    return this.#retries.nextMs();
+  }
+
+  /** Does what is due. */
+  async round(signal: AbortSignal): Promise<void> {
+    const pools = this.#parts.pools.list().toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    for (const pool of pools) await this.#advance(pool, signal);
+    await this.#liftOthers(pools, signal);
+  }
+
+  async #advance(pool: FamfsPool, signal: AbortSignal): Promise<void> {
+    const { reports, node } = this.#parts;
+    const step = nextResetStep(pool, reports.formats ?? [], this.#state(), node);
+    const key = pool.metadata.uid ?? '';
+    if (step.kind === 'rest') return;
+    if (step.kind === 'forget') return this.#forget(key);
+    if (step.kind === 'record' && step.format.phase !== 'Formatting')
+      return recordFormat(reports, step.format);
+    if (!this.#retries.isDue(key)) return;
+    if (step.kind === 'hold') return this.#hold(step.refusal, signal);
+    await this.#format(pool, step.format, step.kind === 'record', signal);
+  }
+
+  async #hold(refusal: ReportedFormat, signal: AbortSignal): Promise<void> {
+    const { release, reports, log } = this.#parts;
+    const { poolUID, pool, replaces = '' } = refusal;
+    try {
+      await release(replaces, true, signal);
+      this.#retries.clear(poolUID);
+      log.info('pool let go of for its reset', { pool, uuid: replaces });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const { reason, message } = DriverError.from(error);
+      this.#retries.later(poolUID);
+      log.warn('a pool to be reset is not let go of', { pool, uuid: replaces, reason, problem: message });
+      const comesAgain = isInDoubt(reason) || reason === 'pool-busy' || reason === 'pool-not-found';
+      if (!comesAgain) await recordFormat(reports, { ...refusal, problem: { reason, message } });
+    }
+  }
+
+  /** @param isFirst no command of this attempt may have run */
+  async #format(
+    pool: FamfsPool,
+    format: ReportedFormat,
+    isFirst: boolean,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { log, reports } = this.#parts;
+    const { device, pool: name, poolUID, replaces = '' } = format;
+    try {
+      await this.#requireOrdered(format, signal);
+      if (isFirst) await recordFormat(reports, format);
+      const order = {
+        ...{ device, replaceUuid: replaces },
+        logSizeBytes: bytesOf(pool.spec.format?.logSize ?? '0'),
+      };
+      const fileSystemUUID = await this.#parts.format(order, signal);
+      log.info('pool reset', { pool: name, device, fileSystemUUID, replaced: replaces });
+      this.#retries.clear(poolUID);
+      await recordFormat(reports, { ...format, phase: 'Formatted', fileSystemUUID });
+    } catch (error) {
+      if (signal.aborted) throw error;
+      const { reason, message } = DriverError.from(error);
+      this.#retries.later(poolUID);
+      log.warn('a pool was not reset', { pool: name, device, reason, problem: message });
+      const isOpen = isInDoubt(reason) || (!isFirst && isPerhapsOurs(reason));
+      if (!isOpen) await recordFormat(reports, { ...format, phase: 'Refused', problem: { reason, message } });
+    }
+  }
+
+  /**
+   * By what the API server has now: the order stands, and every other node that sees the pool has let go of it.
+   * @throws DriverError `pool-in-use` naming the nodes, `api-unavailable`, `operation-pending` when the order is not the one that was read
+   */
+  async #requireOrdered(
+    { pool: name, poolUID, attempt, replaces }: ReportedFormat,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { present, node } = this.#parts;
+    const [pool, nodes] = await Promise.all([present.pool(name, signal), present.nodes(signal)]);
+    const reset = pool?.metadata.uid === poolUID ? pool.status?.reset : undefined;
+    if (reset?.phase !== 'Formatting' || reset.attempt !== attempt || reset.fileSystemUUID !== replaces)
+      throw new DriverError(
+        'operation-pending',
+        `The reset of pool ${name} is not ordered as it was read before.`,
+      );
+    const open = nodes
+      .filter(({ metadata }) => metadata.name !== node)
+      .filter(({ status }) =>
+        status?.pools.some(({ uuid, phase, held }) => uuid === replaces && phase !== 'Lost' && !held),
+      );
+    if (open.length === 0) return;
+    const names = open.map(({ metadata }) => metadata.name).join(', ');
+    throw new DriverError(
+      'pool-in-use',
+      `The pool is not let go of any more by ${names}; a node that has been started anew mounts it again.`,
+    );
+  }
+
+  /** Nobody waits for these to be let go of: the reset was refused, withdrawn or done. */
+  async #liftOthers(pools: readonly FamfsPool[], signal: AbortSignal): Promise<void> {
+    const { release, log } = this.#parts;
+    const wanted = new Set(
+      pools
+        .map(({ status }) => status?.reset)
+        .filter(isOut)
+        .map(({ fileSystemUUID }) => fileSystemUUID),
+    );
+    for (const { uuid, held } of this.#state()?.pools ?? []) {
+      if (!held || wanted.has(uuid) || !this.#retries.isDue(uuid)) continue;
+      try {
+        await release(uuid, false, signal);
+        this.#retries.clear(uuid);
+        log.info('pool taken up again', { uuid });
+      } catch (error) {
+        if (signal.aborted) throw error;
+        this.#retries.later(uuid);
+        log.warn('a pool is not taken up again', { uuid, problem: DriverError.from(error).message });
+      }
+    }
+  }
+
+  async #forget(uid: string): Promise<void> {
+    const { reports } = this.#parts;
+    this.#retries.clear(uid);
+    await reports.recordFormats((reports.formats ?? []).filter(({ poolUID }) => poolUID !== uid));
+  }
+
+  #state(): NodeState | undefined {
+    const { state, problem } = this.#parts.mounter.view;
+    return problem === undefined ? state : undefined;
+  }
+}

@@ -1,0 +1,34 @@
+// When to try again what failed, each thing by its own count of failures. Knows nothing of the work.
+import { type BackOff, backOffMs } from '../pace/back-off.ts';
+
+export class Retries {
+  readonly #backOff: BackOff;
+  readonly #waits = new Map<string, { readonly atMs: number; readonly failures: number }>();
+
+  constructor(backOff: BackOff) {
+    this.#backOff = backOff;
+  }
+
+  /** It failed: it is not due before a while is over, a longer one each time. */
+  later(key: string): void {
+    const failures = this.#waits.get(key)?.failures ?? 0;
+    const atMs = performance.now() + backOffMs(failures, this.#backOff);
+    this.#waits.set(key, { atMs, failures: failures + 1 });
+  }
+
+  clear(key: string): void {
+    this.#waits.delete(key);
+  }
+
+  isDue(key: string): boolean {
+    return (this.#waits.get(key)?.atMs ?? 0) <= performance.now();
+  }
+
+  /** In how many milliseconds the next thing is due that is not due yet. */
+  nextMs(): number {
+    const nowMs = performance.now();
+    return Math.min(
+      ...[...this.#waits.values()].map(({ atMs }) => atMs - nowMs).filter((waitMs) => waitMs > 0),
+    );
+  }
+}
