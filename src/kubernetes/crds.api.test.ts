@@ -63,7 +63,8 @@ describe('a FamfsPool', () => {
   });
 
   test('has a status that never forgets its UUID, and changes it by a reset alone', async () => {
-    const words = 'a pool becomes another file system only by a reset';
+    const words =
+      'a pool becomes another file system only by a reset, and when all nodes have let go of the former one';
     const formatted = pool({ format: { nodeName: 'node-a', device: 'dax0.0' } });
     await trial.create(formatted);
     const change = (status: Json): Promise<void> => trial.changed(formatted, { status }, '/status');
@@ -218,7 +219,7 @@ describe('a person', () => {
     const name = newObjectName();
     const layout = { kind: 'file', fileCount: 1, fileSize: '64Mi', fileMode: '0644' };
     const spec = { poolName: 'models', poolUUID: uuid, nodeName: 'node-a', slot: newSlotName(), layout };
-    const asked = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi' };
+    const asked = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi', access: 'rw' };
     const made = { apiVersion, kind: 'FamfsVolume', metadata: { name }, spec: { ...spec, volume: asked } };
     await trial.create(made);
     await trial.changed(made, { status: { phase: 'Ready', conditions: [anyCondition] } }, '/status');

@@ -37,7 +37,7 @@ describe('the controller, by its token', () => {
   test('makes and deletes records, and leaves what nodes report to the nodes', async () => {
     const name = `roles-${randomBytes(6).toString('hex')}`;
     const layout = { kind: 'file', fileCount: 1, fileSize: '64Mi', fileMode: '0644' };
-    const volume = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi' };
+    const volume = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi', access: 'rw' };
     const spec = {
       poolName: 'models',
       poolUUID: uuid,
