@@ -1,0 +1,211 @@
+// The chart against a real API server: every object that it renders, what Pod Security says of its pods, what can never change, and a
+// release from its first installation to what it leaves.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { chartFolder, type RenderedObject, renderChart, runHelm } from '../tools/chart/helm.ts';
+import { valueFile, valueSets } from '../tools/chart/made-files.ts';
+import type { ApiAnswer } from './api-requester.ts';
+import { ApiServer } from './api-server.ts';
+
+const applyHeaders = { 'content-type': 'application/apply-patch+yaml' };
+/** Kinds of others that not every cluster has; what they take is held against their own definitions elsewhere. */
+const foreignGroups = ['monitoring.coreos.com', 'security.openshift.io'];
+
+let server: ApiServer;
+/** Plural names by `GROUP/VERSION KIND`, and whether objects live in a namespace. */
+const served = new Map<string, { readonly plural: string; readonly namespaced: boolean }>();
+
+before(async () => {
+  server = await ApiServer.start();
+  await server.installCrds();
+});
+after(() => server.stop());
+
+async function routeOf({ apiVersion, kind, metadata }: RenderedObject): Promise<string> {
+  const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  if (!served.has(`${apiVersion} ${kind}`)) {
+    const { body } = await server.request('GET', root);
+    for (const { name, kind: each, namespaced } of body.resources ?? [])
+      if (!name.includes('/')) served.set(`${apiVersion} ${each}`, { plural: name, namespaced });
+  }
+  const found = served.get(`${apiVersion} ${kind}`);
+  assert.ok(found !== undefined, `${apiVersion} ${kind} is not served`);
+  const place = found.namespaced ? `namespaces/${metadata.namespace}/` : '';
+  return `${root}/${place}${found.plural}/${metadata.name}`;
+}
+
+async function apply(object: RenderedObject, query = ''): Promise<ApiAnswer> {
+  const route = `${await routeOf(object)}?fieldManager=chart-test&force=true&fieldValidation=Strict${query}`;
+  return server.request('PATCH', route, object, { headers: applyHeaders });
+}
+
+async function makeNamespace(labels: Readonly<Record<string, string>> = {}): Promise<string> {
+  const name = `chart-${randomBytes(5).toString('hex')}`;
+  const { status } = await server.request('POST', '/api/v1/namespaces', { metadata: { name, labels } });
+  assert.equal(status, 201);
+  return name;
+}
+
+async function makeAccounts(objects: readonly RenderedObject[]): Promise<void> {
+  for (const object of objects.filter(({ kind }) => kind === 'ServiceAccount')) await apply(object);
+}
+
+describe('every object of the chart', () => {
+  for (const name of valueSets) {
+    test(`is taken by the API server, and no field of it is unknown (${name})`, async () => {
+      const namespace = await makeNamespace();
+      const objects = renderChart({
+        namespace,
+        valueFiles: [valueFile(name)],
+        values: { namespaceOverride: namespace },
+      }).filter(({ apiVersion }) => !foreignGroups.includes(apiVersion.split('/')[0] ?? ''));
+      // A pod is not taken without its account.
+      await makeAccounts(objects);
+      for (const object of objects) {
+        const { status, body } = await apply(object, '&dryRun=All');
+        assert.ok(
+          status === 200 || status === 201,
+          `${object.kind} ${object.metadata.name}: ${body.message}`,
+        );
+      }
+    });
+  }
+});
+
+describe('Pod Security', () => {
+  /** What a namespace with a level has against the pods of the chart, by workload; the details are cut away. */
+  async function violations(level: string, valueSet: string): Promise<Record<string, string[]>> {
+    const namespace = await makeNamespace({ 'pod-security.kubernetes.io/enforce': level });
+    const objects = renderChart({
+      namespace,
+      valueFiles: [valueFile(valueSet)],
+      values: { namespaceOverride: namespace, fullnameOverride: 'famfs-csi' },
+    });
+    await makeAccounts(objects);
+    const found: Record<string, string[]> = {};
+    for (const { kind, metadata, spec } of objects) {
+      if (kind !== 'Deployment' && kind !== 'DaemonSet' && kind !== 'Pod') continue;
+      const podSpec = kind === 'Pod' ? spec : spec.template.spec;
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: metadata.name }, spec: podSpec };
+      const route = `/api/v1/namespaces/${namespace}/pods?dryRun=All`;
+      const { status, body } = await server.request('POST', route, pod);
+      const text = /violates PodSecurity "[\w:.]+": (.*)$/s.exec(body.message ?? '')?.[1];
+      assert.ok(
+        status === 201 || (status === 403 && text !== undefined),
+        `${metadata.name}: ${body.message}`,
+      );
+      found[metadata.name] = (text ?? '')
+        .replaceAll(/ \((?:[^()]|\([^()]*\))*\)/g, '')
+        .split(', ')
+        .filter((word) => word !== '');
+    }
+    return found;
+  }
+
+  for (const valueSet of ['default', 'full', 'simulator']) {
+    test(`restricted takes the controller and the tests; the others break what they need to (${valueSet})`, async () => {
+      const found = await violations('restricted', valueSet);
+      assert.deepEqual(found['famfs-csi-controller'], []);
+      assert.deepEqual(found['famfs-csi-test-registration'], []);
+      if (valueSet !== 'default') assert.deepEqual(found['famfs-csi-test-claim'], []);
+      assert.deepEqual(found['famfs-csi-node'], [
+        // Only where it is asked for, for hosts whose SELinux keeps containers from the sockets.
+        ...(valueSet === 'full' ? ['seLinuxOptions'] : []),
+        // The sockets of kubelet and mounter are files of the host …
+        'hostPath volumes',
+        'restricted volume types',
+        // … and belong to root.
+        'runAsNonRoot != true',
+        'runAsUser=0',
+      ]);
+    });
+  }
+
+  test('baseline has nothing against the node but its folders of the host, and against the mounter what mounting takes', async () => {
+    const found = await violations('baseline', 'default');
+    assert.deepEqual(found['famfs-csi-controller'], []);
+    assert.deepEqual(found['famfs-csi-node'], ['hostPath volumes']);
+    assert.deepEqual(found['famfs-csi-mounter'], [
+      // famfs runs in the host's namespaces, and who uses a mount is a process of the host.
+      'host namespaces',
+      'hostPath volumes',
+      // Mounts reach the host (Bidirectional) from privileged containers alone.
+      'privileged',
+    ]);
+  });
+});
+
+describe('the CSIDriver', () => {
+  test('cannot be changed in the fields that are recorded as being for good', async () => {
+    const recorded = JSON.parse(readFileSync(path.join(chartFolder, 'ci/csidriver-for-good.json'), 'utf8'));
+    const [driver] = renderChart().filter(({ kind }) => kind === 'CSIDriver');
+    assert.ok(driver !== undefined);
+    try {
+      assert.ok((await apply(driver)).status < 300);
+      const { name, ...fields } = recorded;
+      for (const field of Object.keys(fields)) {
+        const other = field === 'attachRequired' ? true : ['Persistent'];
+        const { status, body } = await apply({ ...driver, spec: { ...driver.spec, [field]: other } });
+        assert.equal(status, 422, field);
+        assert.match(body.message, /immutable/);
+      }
+      for (const field of ['requiresRepublish', 'storageCapacity', 'seLinuxMount']) {
+        const { status } = await apply({ ...driver, spec: { ...driver.spec, [field]: !driver.spec[field] } });
+        assert.equal(status, 200, field);
+      }
+      assert.equal((await apply(driver)).status, 200);
+    } finally {
+      await server.request('DELETE', '/apis/storage.k8s.io/v1/csidrivers/csi.famfs.io');
+    }
+  });
+});
+
+describe('a release', () => {
+  test('installs with its pools at once, upgrades, leaves kinds and pools when it goes, and comes back to them', async () => {
+    const own = await ApiServer.start({ own: true });
+    try {
+      const kubeconfig = path.join(own.folder, 'kubeconfig');
+      writeFileSync(kubeconfig, own.kubeconfig());
+      const uuid = '4da8f6be-8dbd-4bfc-bad2-3c0f78ba87bf';
+      const values = (writes: string) =>
+        JSON.stringify({
+          pools: [{ name: 'shelf', fileSystemUUID: uuid, writes }],
+          storageClasses: [{ name: 'famfs' }],
+        });
+      const helm = (input: string, ...args: string[]): string => {
+        const { status, stdout, stderr } = runHelm([...args, '--namespace', 'famfs-csi'], input, kubeconfig);
+        assert.equal(status, 0, stdout + stderr);
+        return stdout;
+      };
+      const pool = async () => (await own.request('GET', '/apis/famfs.io/v1alpha1/famfspools/shelf')).body;
+      const chart = ['famfs-csi', chartFolder, '--values', '-'];
+
+      const notes = helm(values('Forbidden'), 'install', '--create-namespace', ...chart);
+      assert.match(notes, /helm -n famfs-csi test famfs-csi/);
+      const made = await pool();
+      assert.equal(made.spec.fileSystemUUID, uuid);
+
+      helm(values('Allowed'), 'upgrade', ...chart);
+      const upgraded = await pool();
+      assert.equal(upgraded.metadata.uid, made.metadata.uid, 'it is the same object');
+      assert.equal(upgraded.spec.writes, 'Allowed');
+      assert.match(helm('', 'get', 'manifest', 'famfs-csi'), /kind: FamfsPool/);
+
+      helm('', 'uninstall', 'famfs-csi');
+      assert.equal((await pool()).metadata.uid, made.metadata.uid);
+      const left = await own.request('GET', '/apis/storage.k8s.io/v1/csidrivers/csi.famfs.io');
+      assert.equal(left.status, 404);
+      for (const kind of ['famfspools', 'famfsnodes', 'famfsvolumes'])
+        assert.equal((await own.request('GET', `/apis/famfs.io/v1alpha1/${kind}`)).status, 200);
+
+      helm(values('Forbidden'), 'install', ...chart);
+      assert.equal((await pool()).metadata.uid, made.metadata.uid);
+      assert.equal((await pool()).spec.writes, 'Forbidden');
+    } finally {
+      await own.stop();
+    }
+  });
+});

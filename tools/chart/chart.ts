@@ -1,0 +1,38 @@
+// `npm run chart`: checks the chart (lint, schema, renders, what is made of its values), or makes the latter with `--write`.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { goVersion } from '../go-program.ts';
+import { projectRoot, runTool } from '../run-tool.ts';
+import { goldenFiles, valueFiles } from './made-files.ts';
+
+const { values } = parseArgs({
+  options: { write: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+});
+
+if (values.help) {
+  console.log(`npm run chart [-- --write]
+
+Checks charts/famfs-csi by a Helm that is built from source (the first time takes minutes; needs Go).
+
+  --write   make anew what is made of the chart: values.schema.json, the list in README.md, ci/golden`);
+} else if (goVersion() === undefined) {
+  console.error('The chart is checked by Helm, which is built from source; install Go.');
+  process.exitCode = 1;
+} else if (values.write) {
+  // The schema comes first: Helm holds values to it.
+  write(valueFiles());
+  write(goldenFiles());
+} else {
+  const flags = ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=240000'];
+  process.exitCode = runTool('node', [...flags, 'tools/chart/chart.test.ts', 'tools/chart/values.test.ts']);
+}
+
+function write(files: ReadonlyMap<string, string>): void {
+  for (const [file, text] of files) {
+    const place = path.join(projectRoot, file);
+    if (existsSync(place) && readFileSync(place, 'utf8') === text) continue;
+    writeFileSync(place, text);
+    console.log(`written: ${file}`);
+  }
+}
