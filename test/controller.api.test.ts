@@ -14,9 +14,11 @@ import {
 } from '../src/csi/protocol.ts';
 import { DriverError } from '../src/errors.ts';
 import type { ApiClient } from '../src/kubernetes/api-client.ts';
+import type { EventObject } from '../src/kubernetes/event-recorder.ts';
 import type { FamfsPool } from '../src/kubernetes/famfs-pool.ts';
+import type { FamfsVolume } from '../src/kubernetes/famfs-volume.ts';
 import type { Lease } from '../src/kubernetes/lease.ts';
-import { famfsVolumes, leases } from '../src/kubernetes/resources.ts';
+import { events, famfsPools, famfsVolumes, leases } from '../src/kubernetes/resources.ts';
 import { type Calls, createClient } from '../src/rpc/client.ts';
 import type { Decoded, Encodable } from '../src/rpc/codec.ts';
 import { topologyKey } from '../src/volumes/pool-topology.ts';
@@ -164,6 +166,70 @@ describe('famfs-csi controller', () => {
     const full = await failed('pvc-full');
     assert.equal(full.code, 'RESOURCE_EXHAUSTED');
     assert.equal(await admin.get(famfsVolumes, 'pvc-full'), undefined, 'nothing is left behind');
+  });
+
+  test('tells at the claim what becomes of its volume', async () => {
+    const uids = ['1111111a-1111-4111-8111-111111111111', '2222222b-1111-4111-8111-111111111111'] as const;
+    const ofClaim = (name: string, uid: string) =>
+      order(`pvc-${uid}`, {
+        parameters: { 'csi.storage.k8s.io/pvc/name': name, 'csi.storage.k8s.io/pvc/namespace': 'default' },
+      });
+    const told = async (uid: string): Promise<readonly string[]> => {
+      const fieldSelector = `involvedObject.kind=PersistentVolumeClaim,involvedObject.uid=${uid}`;
+      const { items } = await admin.list<EventObject>(events, { fieldSelector });
+      return items.map(({ metadata, involvedObject, reason, type }) =>
+        [metadata.namespace, involvedObject.name, type, reason].join(' '),
+      );
+    };
+    const [first, second] = uids;
+    maker.failure = new DriverError('pool-busy', 'Somebody has it.');
+    await assert.rejects(controller.createVolume(ofClaim('stuck', first), { timeoutMs: 60_000 }));
+    const record = await admin.get<FamfsVolume>(famfsVolumes, `pvc-${first}`);
+    assert.deepEqual(record?.spec.claim, { namespace: 'default', name: 'stuck' });
+    await waitUntil(
+      'why is told',
+      async () => (await told(first)).includes('default stuck Warning PoolBusy'),
+      patienceMs,
+    );
+    maker.failure = undefined;
+    await waitUntil(
+      'its end is told',
+      async () => (await told(first)).includes('default stuck Normal VolumeReady'),
+      patienceMs,
+    );
+    const large = { ...ofClaim('large', second), capacityRange: { requiredBytes: 1n << 50n } };
+    assert.equal((await outcomeOf(controller.createVolume(large))).code, 'RESOURCE_EXHAUSTED');
+    await waitUntil(
+      'no room is told',
+      async () => (await told(second)).includes('default large Warning OutOfSpace'),
+      patienceMs,
+    );
+  });
+
+  test('refuses writers by name where no node grants what the pool wants, and confirms none there', async () => {
+    const writer = { mount: {}, accessMode: { mode: accessModes.MULTI_NODE_MULTI_WRITER } };
+    const reader = await create('pvc-read');
+    const validate = () =>
+      controller.validateVolumeCapabilities({ volumeId: reader.volumeId, volumeCapabilities: [writer] });
+    assert.notEqual((await validate()).confirmed, null);
+    await cluster.report('a', { pools: [{ ...master, writers: 'unsafe' }] });
+    await waitUntil('the report has arrived', async () => (await validate()).confirmed === null, patienceMs);
+    assert.match((await validate()).message, /a grants unsafe writers only/);
+    const refused = await outcomeOf(
+      controller.createVolume(order('pvc-write', { volumeCapabilities: [writer] })),
+    );
+    assert.equal(refused.code, 'FAILED_PRECONDITION');
+    assert.match(refused.message, /pool models .* a grants unsafe writers only/);
+    assert.equal(await admin.get(famfsVolumes, 'pvc-write'), undefined);
+    await admin.mergePatch<FamfsPool>(famfsPools, 'models', { spec: { writes: 'AllowedUnsafe' } });
+    const made = async (): Promise<boolean> => {
+      const answer = await controller
+        .createVolume(order('pvc-write', { volumeCapabilities: [writer] }), { timeoutMs: 60_000 })
+        .catch(() => undefined);
+      return answer?.volume?.volumeContext?.access === 'rw';
+    };
+    await waitUntil('it is made', made, patienceMs);
+    assert.equal(reader.volumeContext?.access, 'rw-safe');
   });
 
   test('serves from every replica, and one of them leads', async () => {

@@ -1,16 +1,17 @@
 // Looks after FamfsVolumes that nobody is calling for (volumes/record-upkeep.ts): lets them follow the master when it moved, and
-// tells people why one does not go on. Runs where the Lease is held.
+// tells people, at the volume and at its claim, why one does not go on. Runs where the Lease is held.
 import type { Logger } from '../observe/logger.ts';
-import type { Pools } from '../volumes/pool-facts.ts';
+import { problemOf } from '../volumes/pool-choice.ts';
+import type { PoolFacts, Pools } from '../volumes/pool-facts.ts';
 import { tendRecords } from '../volumes/record-upkeep.ts';
 import type { VolumeRecords } from '../volumes/volume-records.ts';
-import { conditionOf, reasonOfCondition } from './conditions.ts';
 import type { EventNote, EventRecorder } from './event-recorder.ts';
 import type { FamfsPool } from './famfs-pool.ts';
 import type { FamfsVolume } from './famfs-volume.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { NodeReports } from './node-reports.ts';
 import type { ObjectCache } from './object-cache.ts';
+import { claimObject, isUnready, noteOn } from './volume-notes.ts';
 
 export interface VolumeReconcilerParts {
   readonly famfsVolumes: Pick<ObjectCache<FamfsVolume>, 'get' | 'list' | 'onChange'>;
@@ -20,35 +21,42 @@ export interface VolumeReconcilerParts {
   readonly pools: Pools;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly log: Logger;
+  /** A volume that is made in less gives nobody anything to read. */
+  readonly patienceMs?: number;
 }
 
-/** The one thing to be done for all volumes together. */
-const upkeep = 'upkeep';
+/** What is to be done for all volumes together; no object has this name. */
+const upkeep = '';
 const paceMs = 1_000;
 const lookAgainMs = 30_000;
+const defaultPatienceMs = 5_000;
 
 export class VolumeReconciler {
   readonly #parts: VolumeReconcilerParts;
   readonly #queue: KeyedQueue;
   /** What was told last about an object, by its name. */
   readonly #told = new Map<string, string>();
+  /** Since when a volume is known not to be ready. */
+  readonly #unreadySinceMs = new Map<string, number>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #subscriptions: (() => void)[] = [];
 
   constructor(parts: VolumeReconcilerParts) {
     this.#parts = parts;
-    this.#queue = new KeyedQueue({ work: () => this.#tend(), log: parts.log });
+    const work = (name: string): Promise<number | undefined> =>
+      name === upkeep ? this.#tend() : this.#look(name);
+    this.#queue = new KeyedQueue({ work, log: parts.log });
   }
 
   start(): void {
     const { famfsVolumes, famfsPools, reports } = this.#parts;
     const look = (): void => this.#queue.add(upkeep);
     this.#subscriptions = [
-      famfsVolumes.onChange((name) => this.#tell(name)),
+      famfsVolumes.onChange((name) => this.#queue.add(name)),
       famfsPools.onChange(look),
       reports.onChange(look),
     ];
-    for (const { metadata } of famfsVolumes.list()) this.#tell(metadata.name);
+    for (const { metadata } of famfsVolumes.list()) this.#queue.add(metadata.name);
     look();
   }
 
@@ -61,39 +69,63 @@ export class VolumeReconciler {
     const waitMs = this.#lookedAtMs + paceMs - performance.now();
     if (waitMs > 0) return Math.ceil(waitMs);
     this.#lookedAtMs = performance.now();
-    await tendRecords(this.#parts.records, this.#parts.pools);
+    const { records, pools, famfsVolumes } = this.#parts;
+    await tendRecords(records, pools);
+    const facts = await pools.list();
+    for (const volume of famfsVolumes.list()) if (isUnready(volume)) this.#tell(volume, facts);
     return lookAgainMs;
   }
 
-  #tell(name: string): void {
-    const object = this.#parts.famfsVolumes.get(name);
-    const note = object && noteOn(object);
-    if (object === undefined || note === undefined) {
+  async #look(name: string): Promise<number | undefined> {
+    const { famfsVolumes, pools } = this.#parts;
+    const volume = famfsVolumes.get(name);
+    if (volume === undefined) {
       this.#told.delete(name);
-      return;
+      this.#unreadySinceMs.delete(name);
+      return undefined;
     }
-    const text = `${note.reason} ${note.message}`;
-    if (this.#told.get(name) === text) return;
-    this.#told.set(name, text);
-    this.#parts.events.record(object, note);
+    const facts = isUnready(volume) ? await pools.list() : [];
+    return this.#tell(volume, facts);
   }
-}
 
-/** What a person should know who looks at the object. */
-function noteOn({ metadata, spec, status }: FamfsVolume): EventNote | undefined {
-  if (
-    metadata.deletionTimestamp !== undefined &&
-    spec.volume !== undefined &&
-    spec.volume.deleting !== true
-  ) {
-    return {
-      type: 'Warning',
-      reason: 'RecordIsNeeded',
-      message:
-        'The record stays as long as its volume, which is deleted with its PersistentVolume. Until then the volume goes on as before.',
-    };
+  /** @returns after how many milliseconds there may be more to say, though nothing changes */
+  #tell(volume: FamfsVolume, facts: readonly PoolFacts[]): number | undefined {
+    const { name } = volume.metadata;
+    const leftMs = this.#patienceLeftMs(volume);
+    const pool = facts.find(({ uuid }) => uuid === volume.spec.poolUUID);
+    const note = noteOn(volume, {
+      poolProblem: pool && problemOf(pool),
+      takesLong: leftMs <= 0,
+      wasTold: this.#told.has(name),
+    });
+    if (note === undefined) {
+      if (!isUnready(volume)) this.#told.delete(name);
+    } else {
+      const text = `${note.reason} ${note.message}`;
+      if (this.#told.get(name) !== text) this.#record(volume, note);
+      // That it is ready is the end of what was told.
+      if (note.type === 'Normal' && !isUnready(volume)) this.#told.delete(name);
+      else this.#told.set(name, text);
+    }
+    return Number.isFinite(leftMs) && leftMs > 0 ? leftMs : undefined;
   }
-  const ready = conditionOf(status?.conditions, 'Ready');
-  if (ready?.status !== 'False' || reasonOfCondition(ready.reason) === undefined) return undefined;
-  return { type: 'Warning', reason: ready.reason, message: ready.message };
+
+  #record(volume: FamfsVolume, note: EventNote): void {
+    const { events } = this.#parts;
+    const { claim, volume: made } = volume.spec;
+    events.record(volume, note);
+    if (claim !== undefined && made !== undefined) events.record(claimObject(claim, made.name), note);
+  }
+
+  /** How long nobody has to wonder yet that it is not ready; for ever, when it is. */
+  #patienceLeftMs(volume: FamfsVolume): number {
+    const { name } = volume.metadata;
+    if (!isUnready(volume)) {
+      this.#unreadySinceMs.delete(name);
+      return Number.POSITIVE_INFINITY;
+    }
+    const sinceMs = this.#unreadySinceMs.get(name) ?? performance.now();
+    this.#unreadySinceMs.set(name, sinceMs);
+    return sinceMs + (this.#parts.patienceMs ?? defaultPatienceMs) - performance.now();
+  }
 }

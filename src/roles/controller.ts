@@ -5,9 +5,11 @@ import { type ControllerConfig, controllerRole, driverName } from '../config.ts'
 import { controllerHandlers } from '../csi/controller-service.ts';
 import { identityHandlers } from '../csi/identity-service.ts';
 import { controllerService, identityService } from '../csi/protocol.ts';
+import type { Reason } from '../errors.ts';
 import { ApiClient } from '../kubernetes/api-client.ts';
 import { ClusterCaches } from '../kubernetes/cluster-caches.ts';
 import { ClusterPools } from '../kubernetes/cluster-pools.ts';
+import { conditionReason } from '../kubernetes/conditions.ts';
 import { EventRecorder } from '../kubernetes/event-recorder.ts';
 import { KubeAccess } from '../kubernetes/kube-access.ts';
 import { Leading, type LedPart } from '../kubernetes/leading.ts';
@@ -15,6 +17,7 @@ import { LeaderElection } from '../kubernetes/lease.ts';
 import { NodeReconciler } from '../kubernetes/node-reconciler.ts';
 import { NodeReports } from '../kubernetes/node-reports.ts';
 import { fieldManager, PoolReconciler } from '../kubernetes/pool-reconciler.ts';
+import { claimObject } from '../kubernetes/volume-notes.ts';
 import { VolumeReconciler } from '../kubernetes/volume-reconciler.ts';
 import { KubernetesVolumeRecords } from '../kubernetes/volume-records.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
@@ -25,7 +28,8 @@ import { createLogger, type Logger } from '../observe/logger.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { RpcServer } from '../rpc/server.ts';
 import { driverVersion } from '../version.ts';
-import { Provisioner } from '../volumes/provisioner.ts';
+import { Provisioner, type VolumeWish } from '../volumes/provisioner.ts';
+import type { RecordProblem } from '../volumes/volume-record.ts';
 import { keepHeapSmall } from './small-heap.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -37,6 +41,12 @@ const quietMethods = [
   'ControllerGetCapabilities',
   'GetCapacity',
 ];
+
+/** Nothing that the owner of a claim has to know: the same call again goes on. */
+const passingRefusals: ReadonlySet<Reason> = new Set([
+  ...(['operation-pending', 'record-conflict', 'api-unavailable', 'resource-exhausted'] as const),
+  ...(['shutting-down', 'deadline-exceeded', 'cancelled'] as const),
+]);
 
 /** Agents report within a second of a change; what they wrote then has to come back through the watch. */
 const reportDelayMs = 3_000;
@@ -72,6 +82,7 @@ export async function runController(argv: readonly string[]): Promise<void> {
   logger.info('controller stopping', { signal });
   await controller.csi.drain(config.drainTimeoutMs);
   await controller.leading.stop();
+  await controller.events.stop();
   await caches.stop();
   client.close();
   await http?.close();
@@ -84,28 +95,29 @@ function buildController(
   caches: ClusterCaches,
   log: Logger,
   metrics: Metrics,
-): { csi: RpcServer; leading: Leading } {
+): { csi: RpcServer; events: EventRecorder; leading: Leading } {
   const { famfsPools, famfsNodes, famfsVolumes, nodes, csiNodes } = caches;
   const records = new KubernetesVolumeRecords({ client, cache: famfsVolumes, log });
   const reports = new NodeReports({ famfsNodes, nodes });
   const nodesSynced = (signal: AbortSignal): Promise<void> => nodes.synced(signal);
   const pools = new ClusterPools({ famfsPools, famfsNodes, reports, nodesSynced });
-  const provisioner = new Provisioner({ records, pools, reportDelayMs });
+  const events = new EventRecorder({ client, log, component: fieldManager });
+  const onRefusal = ({ claim, name }: VolumeWish, { reason, message }: RecordProblem): void => {
+    if (claim === undefined || passingRefusals.has(reason)) return;
+    events.record(claimObject(claim, name), { type: 'Warning', reason: conditionReason(reason), message });
+  };
+  const provisioner = new Provisioner({ records, pools, reportDelayMs, onRefusal });
   const csi = new RpcServer({ name: 'csi', logger: log, metrics, quietMethods });
   const probe = (): boolean => caches.areSynced;
   csi.addService(identityService, identityHandlers({ driverName, version: driverVersion, probe }));
   csi.addService(controllerService, controllerHandlers({ provisioner, records, pools }));
-  const work = (): readonly LedPart[] => {
-    const events = new EventRecorder({ client, log, component: fieldManager });
-    return [
-      new PoolReconciler({ client, famfsPools, reports, records, events, log }),
-      new NodeReconciler({ client, nodes, csiNodes, reports, driverName, log }),
-      new VolumeReconciler({ famfsVolumes, famfsPools, reports, records, pools, events, log }),
-      { start: () => undefined, stop: () => events.stop() },
-    ];
-  };
+  const work = (): readonly LedPart[] => [
+    new PoolReconciler({ client, famfsPools, reports, records, events, log }),
+    new NodeReconciler({ client, nodes, csiNodes, reports, driverName, log }),
+    new VolumeReconciler({ famfsVolumes, famfsPools, reports, records, pools, events, log }),
+  ];
   const elect = (): LeaderElection => new LeaderElection({ client, namespace, name: leaseName, log });
-  return { csi, leading: new Leading({ elect, work, log }) };
+  return { csi, events, leading: new Leading({ elect, work, log }) };
 }
 
 async function startObserving(
