@@ -18,6 +18,10 @@ after(assertNothingLeaked);
 /** So many nodes of one memory live and die side by side; most of their time is waiting. */
 const nodeCount = 3;
 const fewestPoints = 100;
+/** At so many of them somebody has died in the end. */
+const fewestDeaths = Math.min(fewestPoints, effort(fewestPoints));
+/** Each may have waited for minutes. */
+const mostFailures = 3;
 /** A slow machine leaves out what comes last by the dice, once there were enough. */
 const budgetMs = effort(150) * 1000;
 const publishSteps = ['publish', 'publish again', 'publish writable', 'unpublish'] as const;
@@ -47,8 +51,9 @@ describe('kill -9 at every effect', { skip }, () => {
     for (const node of nodes) await node.prepare();
   });
   after(async () => {
-    await Promise.all(nodes.map((node) => node.close()));
+    const ends = await Promise.allSettled(nodes.map((node) => node.close()));
     await cluster?.close();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   });
 
   it('passes at least 100 points in a life in which nobody dies', async (t) => {
@@ -87,7 +92,8 @@ describe('kill -9 at every effect', { skip }, () => {
     const spared = new Set<string>();
     let deaths = 0;
     const endsAt = performance.now() + budgetMs;
-    const goesOn = (): boolean => died.size < fewestPoints || performance.now() < endsAt;
+    const goesOn = (): boolean =>
+      failures.length < mostFailures && (died.size < fewestDeaths || performance.now() < endsAt);
     const takeFrom = (step: Step): Kill | undefined => {
       const index = goesOn() ? kills.findIndex((kill) => kill.step === step) : -1;
       return index === -1 ? undefined : kills.splice(index, 1)[0];
@@ -103,7 +109,7 @@ describe('kill -9 at every effect', { skip }, () => {
         await startAgain(node, step);
       }
     };
-    await Promise.all(
+    const lives = await Promise.allSettled(
       nodes.map(async (node) => {
         await node.take('start');
         while (kills.length > 0 && goesOn()) {
@@ -114,6 +120,8 @@ describe('kill -9 at every effect', { skip }, () => {
         }
       }),
     );
+    // One node's failure leaves the others to their end, so that nobody is at work when all is cleared away.
+    for (const life of lives) if (life.status === 'rejected') failures.push(String(life.reason));
     await maker.checkLog();
     const restarts = nodes.reduce((sum, node) => sum + node.restarts, 0);
     const never = [...spared].filter((point) => !died.has(point));
@@ -122,7 +130,7 @@ describe('kill -9 at every effect', { skip }, () => {
       `${kills.length} left out for want of time; not passed again: ${never.join(', ') || 'none'}`,
     );
     assert.deepEqual(failures, []);
-    assert.ok(died.size >= fewestPoints);
+    assert.ok(died.size >= fewestDeaths);
   });
 });
 

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accessModes } from '../../src/csi/protocol.ts';
 import { unmount } from '../../src/linux/mounts.ts';
+import { errorCodeOf } from '../../src/linux/syscall-error.ts';
 import { MounterClient, poolPhase } from '../../src/mounter/client.ts';
 import { silentLogger } from '../../src/observe/logger.ts';
 import type { ClusterNode } from '../cluster-node.ts';
@@ -14,7 +15,7 @@ import { waitUntil } from '../wait-until.ts';
 import { EffectFolder } from './effect-folder.ts';
 import { madeText, type PoolMaker } from './pool-maker.ts';
 import { type CsiClient, RestartedDriver } from './restarted-driver.ts';
-import { stockLines } from './stock-lines.ts';
+import { isAtRest, stockLines } from './stock-lines.ts';
 
 /** The steps of a node's life, in their order. */
 export const steps = [
@@ -39,8 +40,8 @@ const callMs = 20_000;
 /** How long what processes do by themselves, now and again, may let wait. */
 const ownPaceMs = 5_000;
 const retryMs = 50;
-/** How long what is on its way out may take to go; looking is dear, so it is not done all the time. */
-const stockPatienceMs = 10_000;
+/** How long what is on its way may take; looking is dear, so it is not done all the time. */
+const stockPatienceMs = 60_000;
 const stockPauseMs = 150;
 
 export class KilledNode {
@@ -143,10 +144,10 @@ export class KilledNode {
     const expected = this.#undisturbed.get(step);
     if (expected === undefined) throw new Error(`there was no undisturbed ${step}`);
     const giveUpAt = Date.now() + stockMs;
-    let stock = stockLines(this.#cluster, this.node);
+    let stock = await this.#stockAtRest();
     while (stock.join('\n') !== expected.join('\n') && Date.now() < giveUpAt) {
       await sleep(stockPauseMs);
-      stock = stockLines(this.#cluster, this.node);
+      stock = await this.#stockAtRest();
     }
     assert.deepEqual(stock, expected, `after ${step}`);
     await this.#checkVolumes();
@@ -158,13 +159,16 @@ export class KilledNode {
     this.points.disarm();
     await this.#driver.kill({ withPlugin });
     if (withPlugin) rmSync(path.dirname(places.csiSocket), { recursive: true, force: true });
-    const mounts = this.#cluster.mountPoints().filter((place) => place.startsWith(`${places.root}/`));
-    for (const place of mounts.reverse()) unmount(place, { detach: true });
-    for (let left = this.#processes(); left.length > 0; left = this.#processes()) {
-      // A command may be waiting for what will never come now.
+    await waitUntil('nothing runs or is mounted any more', async () => {
+      // A command may be waiting for what will never come now, or mount and unmount to its end.
+      const left = this.#processes();
       for (const pid of left) killIfThere(pid);
+      const mounts = this.#mounts();
+      for (const place of mounts.reverse()) unmountIfThere(place);
+      if (left.length === 0 && mounts.length === 0) return true;
       await sleep(stockPauseMs);
-    }
+      return false;
+    });
     for (const folder of [places.pools, places.shadow, places.locks, places.binds])
       rmSync(folder, { recursive: true, force: true });
     rmSync(places.mounterSocket, { force: true });
@@ -174,10 +178,14 @@ export class KilledNode {
     for (const { volumeId } of Object.values(this.#volumes)) this.node.target(volumeId);
   }
 
-  /** Ends everything for good. */
+  /** Ends everything for good; a step that is still being taken fails. */
   async close(): Promise<void> {
-    await this.reboot();
-    await this.#mounterClient.close();
+    try {
+      await this.#driver.close();
+      await this.reboot();
+    } finally {
+      await this.#mounterClient.close();
+    }
   }
 
   async #before(step: Step, point = ''): Promise<void> {
@@ -278,6 +286,7 @@ export class KilledNode {
     const giveUpAt = Date.now() + patienceMs;
     let last: unknown;
     while (Date.now() < giveUpAt) {
+      if (this.#driver.isClosed) throw new Error(`the node was closed before ${what}`);
       try {
         await call(await this.#driver.revive());
         return;
@@ -302,6 +311,10 @@ export class KilledNode {
     }
   }
 
+  #mounts(): string[] {
+    return this.#cluster.mountPoints().filter((place) => place.startsWith(`${this.node.places.root}/`));
+  }
+
   #processes(): number[] {
     return this.#cluster.processes().flatMap((line) => {
       const pid = Number.parseInt(line, 10);
@@ -309,15 +322,31 @@ export class KilledNode {
     });
   }
 
-  /** The stock once it stands still: a command may just be on its way out. */
+  /** The stock once it stands still. @throws Error when it never does, or a command never ends */
   async #stillStock(): Promise<string[]> {
+    let stock: string[] = [];
+    await waitUntil(
+      'the node stands still',
+      async () => {
+        const before = stock;
+        stock = stockLines(this.#cluster, this.node);
+        if (isAtRest(stock) && stock.join('\n') === before.join('\n')) return true;
+        await sleep(300);
+        return false;
+      },
+      stockPatienceMs,
+    );
+    return stock;
+  }
+
+  /** The stock at a moment in which no command runs, or after a while with the command that does not end. */
+  async #stockAtRest(): Promise<string[]> {
+    const giveUpAt = Date.now() + stockPatienceMs;
     let stock = stockLines(this.#cluster, this.node);
-    await waitUntil('the node stands still', async () => {
-      const before = stock.join('\n');
-      await sleep(300);
+    while (!isAtRest(stock) && Date.now() < giveUpAt) {
+      await sleep(stockPauseMs);
       stock = stockLines(this.#cluster, this.node);
-      return stock.join('\n') === before;
-    });
+    }
     return stock;
   }
 
@@ -342,6 +371,16 @@ export class KilledNode {
         if (writable) writeFileSync(path.join(target, name), text, { flag: 'r+' });
       }
     }
+  }
+}
+
+/** @throws SyscallError when it is there and cannot be unmounted */
+function unmountIfThere(place: string): void {
+  try {
+    unmount(place, { detach: true });
+  } catch (error) {
+    // EINVAL: a command that was just ending has unmounted it.
+    if (errorCodeOf(error) !== 'EINVAL' && errorCodeOf(error) !== 'ENOENT') throw error;
   }
 }
 

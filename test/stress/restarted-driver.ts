@@ -20,6 +20,7 @@ export class RestartedDriver {
   #plugin: DriverProcess | undefined;
   #csi: CsiClient | undefined;
   #restarts = 0;
+  #isClosed = false;
 
   constructor(node: ClusterNode, points: EffectFolder) {
     this.#node = node;
@@ -29,6 +30,10 @@ export class RestartedDriver {
   /** How often a process was started again after its death. */
   get restarts(): number {
     return this.#restarts;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   get pluginPid(): number | undefined {
@@ -42,6 +47,7 @@ export class RestartedDriver {
 
   /** Starts what is not running, and waits until the plugin serves. @throws Error when that ends meanwhile */
   async revive(): Promise<CsiClient> {
+    if (this.#isClosed) throw new Error('the driver was ended for good');
     if (this.#mounter?.isRunning !== true) {
       this.#countRestart();
       const flags = mounterArguments(this.#node, { 'allow-writes': 'unsafe' });
@@ -69,6 +75,12 @@ export class RestartedDriver {
     await this.#plugin?.kill();
     this.#csi?.close();
     this.#csi = undefined;
+  }
+
+  /** Ends them for good: nobody who is still at work starts them again. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.kill({ withPlugin: true });
   }
 
   #startPlugin(): void {

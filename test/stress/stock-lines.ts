@@ -15,6 +15,17 @@ const ownOfSimulator: ReadonlySet<string> = new Set([
   'tmp',
 ]);
 
+/** Mounter, workers, plugin and daemons; whatever else runs is a command, or a process about to become one. */
+const lasting =
+  /^process (?:\S+ (?:--\S+ )*\S+\.(?:ts|cjs) (?:mounter|mounter-worker|node) |NODE\/dev\/\S+ -o daxdev=)/;
+
+/** Whether no command runs: one is on its way to change what else is in the stock, however long it takes. */
+export function isAtRest(stock: readonly string[]): boolean {
+  const processes = stock.filter((line) => line.startsWith('process '));
+  // A process that was just forked goes by the name of its parent.
+  return processes.every((line) => lasting.test(line)) && new Set(processes).size === processes.length;
+}
+
 /** The node's stock now, sorted. Asks no file system that a daemon serves. */
 export function stockLines(cluster: SimulatedCluster, node: ClusterNode): string[] {
   const { root } = node.places;
