@@ -7,6 +7,10 @@ import { runCommand } from '../src/linux/child-process.ts';
 import { errorCodeOf } from '../src/linux/syscall-error.ts';
 import { waitUntil } from './wait-until.ts';
 
+const memoryLimitFiles = ['memory.max', 'memory.limit_in_bytes'];
+const memoryUsageFiles = ['memory.current', 'memory.usage_in_bytes'];
+const memoryEventFiles = ['memory.events', 'memory.oom_control'];
+
 /** Lets a process open no descriptor more than it has (RLIMIT_NOFILE). Returns what lifts the limit. */
 export async function limitDescriptors(pid: number): Promise<() => Promise<void>> {
   const own = await prlimit(pid, '--output=SOFT,HARD', '--nofile', '--noheadings', '--raw');
@@ -72,6 +76,43 @@ export class LimitedGroup {
 
   add(pid: number): void {
     this.set(String(pid), 'cgroup.procs');
+  }
+
+  /**
+   * Lets the group have no more memory than it has now and so much besides. Returns the limit, in bytes. A limit below
+   * what the group cannot give back is refused (EBUSY), and with so much besides that happens only while it grows.
+   */
+  async limitMemory(spareBytes: number): Promise<number> {
+    let limitBytes = 0;
+    await waitUntil('the kernel takes the limit', () => {
+      limitBytes = Number(this.get(...memoryUsageFiles).trim()) + spareBytes;
+      try {
+        this.set(String(limitBytes), ...memoryLimitFiles);
+        return true;
+      } catch (error) {
+        if (errorCodeOf(error) === 'EBUSY') return false;
+        throw error;
+      }
+    });
+    return limitBytes;
+  }
+
+  /**
+   * Lets a neighbour in the group take memory, whatever comes of it. When there is too little, the kernel ends the
+   * largest process in the group, and the neighbour is told to be a small one.
+   */
+  async takeMemory(sizeBytes: number): Promise<void> {
+    const script = [
+      `echo $$ > '${this.directory}/cgroup.procs'`,
+      'echo -900 > /proc/self/oom_score_adj',
+      `exec dd if=/dev/zero of=/dev/null bs=${sizeBytes} count=1`,
+    ];
+    await runCommand('/bin/sh', ['-c', script.join(' && ')], { timeoutMs: 10_000 });
+  }
+
+  /** Whether the kernel has ended a process of the group for want of memory. */
+  get hasRunOutOfMemory(): boolean {
+    return /oom_kill [1-9]/.test(this.get(...memoryEventFiles));
   }
 
   /** Removes the group, once nobody is in it. */
