@@ -4,13 +4,18 @@ import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { patienceVariable } from './private-mounts.ts';
 
 const folder = mkdtempSync(path.join(os.tmpdir(), 'private-mounts-'));
 chmodSync(folder, 0o755);
 after(() => rmSync(folder, { recursive: true }));
 
 /** Runs a test file of its own that has `body` as its only test, as the test runner would. */
-function runFile(name: string, body: string): { status: number | null; output: string } {
+function runFile(
+  name: string,
+  body: string,
+  leakPatienceMs: number,
+): { status: number | null; output: string } {
   const file = path.join(folder, `${name}.test.ts`);
   const imports = [
     `import { enterPrivateMounts, assertNothingLeaked } from ${JSON.stringify(path.join(import.meta.dirname, 'private-mounts.ts'))};`,
@@ -28,12 +33,15 @@ function runFile(name: string, body: string): { status: number | null; output: s
   // Without the variables by which this file would be taken for a part of the inner run.
   const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
   const args = ['--disable-warning=ExperimentalWarning', '--test', file];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    encoding: 'utf8',
+    env: { ...env, [patienceVariable]: String(leakPatienceMs) },
+  });
   return { status, output: stdout + stderr };
 }
 
 test('a file that cleans up passes', () => {
-  const { status, output } = runFile('clean', '');
+  const { status, output } = runFile('clean', '', 20_000);
   assert.equal(status, 0, output);
   assert.match(output, /pass 1/);
 });
@@ -49,6 +57,7 @@ test('a mount that is left behind fails the file and is named, and never reaches
     mountFileSystem({ source: 'left', target: ${JSON.stringify(target)}, type: 'tmpfs' });
     writeFileSync(${JSON.stringify(mark)}, '');
   `,
+    0,
   );
   assert.equal(status, 1, output);
   assert.match(output, new RegExp(`mount \\d+ tmpfs ${target}`));
@@ -57,13 +66,17 @@ test('a mount that is left behind fails the file and is named, and never reaches
 });
 
 test('a descriptor that is left open fails the file and is named', () => {
-  const { status, output } = runFile('opening', "openSync('/etc/passwd');");
+  const { status, output } = runFile('opening', "openSync('/etc/passwd');", 0);
   assert.equal(status, 1, output);
   assert.match(output, /descriptor \d+ -> \/etc\/passwd/);
 });
 
 test('a daemon that outlives its parent fails the file and is named', () => {
-  const { status, output } = runFile('daemon', "spawn('sh', ['-c', 'sleep 5 & exit'], { stdio: 'ignore' });");
+  const { status, output } = runFile(
+    'daemon',
+    "spawn('sh', ['-c', 'sleep 20 & exit'], { stdio: 'ignore' });",
+    0,
+  );
   assert.equal(status, 1, output);
   assert.match(output, /process \d+ sleep/);
 });

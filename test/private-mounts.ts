@@ -10,6 +10,9 @@ import { listProcesses, mountNamespaceOf } from '../src/linux/processes.ts';
 /** Holds the name of the mount namespace that was left, so that an inherited marker is not taken for our own. */
 const marker = 'FAMFS_CSI_TEST_OUTER_MOUNTS';
 
+/** For tests of this file itself, in which something is left. */
+export const patienceVariable = 'FAMFS_CSI_TEST_LEAK_PATIENCE_MS';
+
 export interface PrivateMounts {
   /** For the `skip` option of tests: why this process cannot mount, or false when it can. */
   readonly skip: string | false;
@@ -157,10 +160,10 @@ function leftBehind(): string[] {
 /**
  * Fails when mounts, descriptors or processes are there that were not when the file began, and names them. For
  * `after`, or for the end of a test that leaves nothing itself. What is on its way out (a pipe of a child that has
- * just ended, a daemon that was told to stop) is given two seconds.
+ * just ended, a daemon that was told to stop) is given 20 seconds, or as many milliseconds as the variable says.
  */
 export async function assertNothingLeaked(): Promise<void> {
-  const patience = performance.now() + 2000;
+  const patience = performance.now() + Number(process.env[patienceVariable] ?? 20_000);
   let left = leftBehind();
   while (left.length > 0 && performance.now() < patience) {
     await sleep(10);

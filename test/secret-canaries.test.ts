@@ -68,7 +68,7 @@ function call(
       `${error?.code} ${error?.details} ${JSON.stringify(error?.metadata ?? '')} ${answer?.toString('latin1')}`,
     );
   const raw = (buffer: Buffer): Buffer => buffer;
-  const options = { deadline: Date.now() + 20_000 };
+  const options = { deadline: Date.now() + 90_000 };
   if (responseStream !== true) {
     client.makeUnaryRequest(method, raw, raw, bytes, metadata, options, told);
     return promise;

@@ -15,8 +15,8 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { keyOf, readTranscripts } from './famfs-transcripts.ts';
+import { waitUntil } from './wait-until.ts';
 
 /** What a program wrote down about how it was called. */
 export interface Call {
@@ -111,13 +111,9 @@ export function useSpokenPrograms(): () => SpokenPrograms {
   };
 }
 
-/** Waits for a condition, 20 s at most. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!condition()) {
-    assert.ok(Date.now() < deadline, 'the condition never came true');
-    await sleep(5);
-  }
+/** Waits for a condition. */
+export function until(condition: () => boolean): Promise<void> {
+  return waitUntil('the condition came true', condition);
 }
 
 /** The processes that keep a lock for as long as the process `pid` lives. */

@@ -199,7 +199,8 @@ test('a child that not even SIGKILL ends is given up, and keeps what it inherite
   let pid = 0;
   try {
     const result = await runCommand('stat', [path.join(target, 'x')], {
-      timeoutMs: 300,
+      // Long enough for a slow machine to bring it there.
+      timeoutMs: 3000,
       inheritFds: [lock],
       onSpawn: (spawned) => {
         pid = spawned;
