@@ -173,6 +173,21 @@ describe('the reporter of a node', () => {
     assert.equal(place.stored?.kernelRelease, '1');
   });
 
+  it('says when the volumes that the node has published are others than before, once the API server knows', async () => {
+    const known: (readonly string[] | undefined)[] = [];
+    const onPublished = (): void => void known.push(place.stored?.publishedVolumeIDs);
+    reporter = new NodeReporter({ place, mounter, driverVersion: '1', log: silentLogger, onPublished });
+    mounter.binds = ['v1'];
+    reporter.start();
+    await untilKernel('1');
+    mounter.show({ state: nodeState('2') });
+    await untilKernel('2');
+    mounter.binds = [];
+    mounter.show({ state: nodeState('3') });
+    await untilKernel('3');
+    assert.deepEqual(known, [['v1'], []]);
+  });
+
   it('ends at once, whoever waits', async () => {
     place.state = 'away';
     reporter.start();

@@ -1,9 +1,12 @@
 // Keeps the FamfsNode of this node true: writes it within a second of a change, at most once a second, and every minute
 // even when nothing changed. Follows the mounter; decides nothing.
+import { isDeepStrictEqual } from 'node:util';
 import { DriverError } from '../errors.ts';
 import type { FamfsNodeStatus, ReportedFormat } from '../kubernetes/famfs-node.ts';
 import type { MounterClient } from '../mounter/client.ts';
 import type { Logger } from '../observe/logger.ts';
+import { backOffMs } from '../pace/back-off.ts';
+import { WokenLoop } from '../pace/woken-loop.ts';
 import { nodeReport, tellsTheSame } from './node-report.ts';
 
 /** Where reports go: the FamfsNode. Both throw DriverError when that cannot be done now. */
@@ -16,6 +19,8 @@ export interface NodeReporterParts {
   readonly place: ReportPlace;
   readonly mounter: Pick<MounterClient, 'calls' | 'view' | 'onChange'>;
   readonly driverVersion: string;
+  /** Called when the volumes that the node says it has published are others than before. */
+  readonly onPublished?: () => void;
   readonly log: Logger;
 }
 
@@ -24,8 +29,7 @@ const pauseMs = 1_000;
 /** Between two looks of which the first showed nothing new. */
 const lookPauseMs = 200;
 const heartbeatMs = 60_000;
-const firstRetryMs = 1_000;
-const longestRetryMs = 30_000;
+const backOff = { firstBackOffMs: 500, longestBackOffMs: 30_000 };
 const listBindsTimeoutMs = 5_000;
 
 /** Somebody who waits until what is known now has been written. */
@@ -36,12 +40,14 @@ interface Waiter {
 
 export class NodeReporter {
   readonly #parts: NodeReporterParts;
-  readonly #stop = new AbortController();
-  #wake: () => void = () => undefined;
+  readonly #loop: WokenLoop;
   /** Counts everything that may have changed a report. */
   #changes = 0;
   #reportedChanges = -1;
   #lookedAtMs = -Infinity;
+  /** After a failure, when the next try is made, whatever changes. */
+  #retryAtMs = -Infinity;
+  #failures = 0;
   #writtenAtMs = -Infinity;
   /** What was written last; undefined before the first. */
   #written: FamfsNodeStatus | undefined;
@@ -49,21 +55,25 @@ export class NodeReporter {
   #isUncertain = false;
   #formats: readonly ReportedFormat[] | undefined;
   #waiters: Waiter[] = [];
-  #running: Promise<void> | undefined;
+  #forget: () => void = () => undefined;
 
   constructor(parts: NodeReporterParts) {
     this.#parts = parts;
+    this.#loop = new WokenLoop({
+      round: (signal) => this.#round(signal),
+      failed: (error) => this.#failed(error),
+    });
   }
 
   /** Begins to report, until `stop`. */
   start(): void {
-    this.#running ??= this.#run();
+    this.#forget = this.#parts.mounter.onChange(() => this.#changed());
+    this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#stop.abort();
-    this.#wake();
-    await this.#running;
+    this.#forget();
+    await this.#loop.stop();
     const stopping = new DriverError('shutting-down', 'The agent is stopping.');
     for (const { settle } of this.#waiters.splice(0)) settle.reject(stopping);
   }
@@ -81,44 +91,45 @@ export class NodeReporter {
     this.#formats = formats;
     this.#changed();
     const settle = Promise.withResolvers<void>();
-    if (this.#stop.signal.aborted) throw new DriverError('shutting-down', 'The agent is stopping.');
+    if (this.#loop.signal.aborted) throw new DriverError('shutting-down', 'The agent is stopping.');
     this.#waiters.push({ since: this.#changes, settle });
     await settle.promise;
   }
 
   #changed(): void {
     this.#changes++;
-    this.#wake();
+    this.#loop.wake();
   }
 
-  async #run(): Promise<void> {
-    const { mounter, log } = this.#parts;
-    const forget = mounter.onChange(() => this.#changed());
-    let retryMs = 0;
-    try {
-      while (!this.#stop.signal.aborted) {
-        try {
-          await this.#report();
-          if (retryMs > 0) log.info('the node is reported again');
-          retryMs = 0;
-          await this.#nextReport();
-        } catch (error) {
-          if (this.#stop.signal.aborted) return;
-          if (retryMs === 0)
-            log.warn('the node cannot be reported', { problem: DriverError.from(error).message });
-          retryMs = Math.min(longestRetryMs, Math.max(firstRetryMs, retryMs * 2));
-          // Half of it is chance: the agents of a cluster shall not come back in step.
-          await this.#pause(retryMs * (0.5 + Math.random() / 2));
-        }
-      }
-    } finally {
-      forget();
+  /** @returns how long nothing is to be done, unless something changes */
+  async #round(signal: AbortSignal): Promise<number> {
+    if (this.#dueInMs() <= 0) {
+      await this.#report(signal);
+      if (this.#failures > 0) this.#parts.log.info('the node is reported again');
+      this.#failures = 0;
     }
+    return this.#dueInMs();
   }
 
-  async #report(): Promise<void> {
+  #failed(error: unknown): number {
+    if (this.#failures === 0)
+      this.#parts.log.warn('the node cannot be reported', { problem: DriverError.from(error).message });
+    const waitMs = backOffMs(this.#failures++, backOff);
+    this.#retryAtMs = performance.now() + waitMs;
+    return waitMs;
+  }
+
+  /** In how many milliseconds a report is due; one of a change, when the pause is over. */
+  #dueInMs(): number {
+    const hasChanged = this.#changes !== this.#reportedChanges;
+    const dueAtMs = hasChanged
+      ? Math.max(this.#writtenAtMs + pauseMs, this.#lookedAtMs + lookPauseMs)
+      : this.#writtenAtMs + heartbeatMs;
+    return Math.max(dueAtMs, this.#retryAtMs) - performance.now();
+  }
+
+  async #report(signal: AbortSignal): Promise<void> {
     const { place, driverVersion } = this.#parts;
-    const { signal } = this.#stop;
     if (this.#formats === undefined) {
       this.#written = await place.read(signal);
       this.#formats = this.#written?.formats ?? [];
@@ -126,7 +137,7 @@ export class NodeReporter {
     const changes = this.#changes;
     this.#lookedAtMs = performance.now();
     const { view } = this.#parts.mounter;
-    const publishedVolumeIds = await this.#publishedVolumeIds();
+    const publishedVolumeIds = await this.#publishedVolumeIds(signal);
     const { state, problem } = view;
     const report = nodeReport({ state, problem, publishedVolumeIds, formats: this.#formats }, this.#written, {
       driverVersion,
@@ -137,8 +148,10 @@ export class NodeReporter {
       this.#isUncertain = true;
       await place.write(report, signal);
       this.#isUncertain = false;
+      const before = this.#written?.publishedVolumeIDs;
       this.#written = report;
       this.#writtenAtMs = performance.now();
+      if (!isDeepStrictEqual(before, report.publishedVolumeIDs)) this.#parts.onPublished?.();
     }
     this.#reportedChanges = changes;
     const isDone = ({ since }: Waiter): boolean => since <= changes;
@@ -146,38 +159,15 @@ export class NodeReporter {
     this.#waiters = this.#waiters.filter((waiter) => !isDone(waiter));
   }
 
-  async #publishedVolumeIds(): Promise<readonly string[] | undefined> {
+  async #publishedVolumeIds(signal: AbortSignal): Promise<readonly string[] | undefined> {
     const { mounter } = this.#parts;
     if (mounter.view.problem !== undefined) return undefined;
     try {
-      const options = { signal: this.#stop.signal, timeoutMs: listBindsTimeoutMs };
+      const options = { signal, timeoutMs: listBindsTimeoutMs };
       return (await mounter.calls.listBinds({}, options)).binds.map(({ volumeId }) => volumeId);
     } catch {
       // The client of the mounter says in its view why; that is a change, and reported.
       return undefined;
     }
-  }
-
-  /** Settles when something has changed and the pause is over, or when it is time for the heartbeat. */
-  async #nextReport(): Promise<void> {
-    while (!this.#stop.signal.aborted) {
-      const isDue = this.#changes !== this.#reportedChanges;
-      const dueAtMs = isDue
-        ? Math.max(this.#writtenAtMs + pauseMs, this.#lookedAtMs + lookPauseMs)
-        : this.#writtenAtMs + heartbeatMs;
-      const waitMs = dueAtMs - performance.now();
-      if (waitMs <= 0) return;
-      await this.#pause(waitMs, { orChange: !isDue });
-    }
-  }
-
-  async #pause(waitMs: number, { orChange = false } = {}): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = (): void => {
-      if (orChange || this.#stop.signal.aborted) resolve();
-    };
-    const timer = setTimeout(resolve, Math.max(1, Math.ceil(waitMs)));
-    await promise;
-    clearTimeout(timer);
   }
 }

@@ -71,8 +71,15 @@ function buildAgent(
   const pools = new ObjectCache<FamfsPool>({ client, resource: famfsPools, log });
   const records = new KubernetesVolumeRecords({ client, cache: volumes, log, nodeName: nodeId });
   const published = new PublishedVolumes({ client, mounter });
+  const maker = new VolumeMaker({
+    maker: slotMaker(mounter.calls),
+    publishedVolumeIds: () => published.ids(),
+    ...{ records, node: nodeId, log },
+  });
   const reports = new NodeReporter({
     place: new FamfsNodeObject(client, nodeId),
+    // What a deleted volume left is zeroed as soon as no node has the volume any more.
+    onPublished: () => maker.look(),
     ...{ mounter, driverVersion, log },
   });
   const formatter = new PoolFormatter({
@@ -85,11 +92,6 @@ function buildAgent(
       nodes: async (signal) => (await client.list<FamfsNode>(famfsNodes, { signal })).items,
     },
     ...{ pools, reports, mounter, node: nodeId, log },
-  });
-  const maker = new VolumeMaker({
-    maker: slotMaker(mounter.calls),
-    publishedVolumeIds: () => published.ids(),
-    ...{ records, node: nodeId, log },
   });
   let isAway = false;
   mounter.onChange(() => {
