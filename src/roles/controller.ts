@@ -8,6 +8,7 @@ import { controllerService, identityService } from '../csi/protocol.ts';
 import type { Reason } from '../errors.ts';
 import { ApiClient } from '../kubernetes/api-client.ts';
 import { ClusterCaches } from '../kubernetes/cluster-caches.ts';
+import { clusterFigures } from '../kubernetes/cluster-figures.ts';
 import { ClusterPools } from '../kubernetes/cluster-pools.ts';
 import { conditionReason } from '../kubernetes/conditions.ts';
 import { EventRecorder } from '../kubernetes/event-recorder.ts';
@@ -22,6 +23,7 @@ import { VolumeReconciler } from '../kubernetes/volume-reconciler.ts';
 import { KubernetesVolumeRecords } from '../kubernetes/volume-records.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
 import { addApiMetrics } from '../observe/api-metrics.ts';
+import { addClusterMetrics } from '../observe/cluster-metrics.ts';
 import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { type ObserveServer, startHttpServer } from '../observe/http-server.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
@@ -133,6 +135,7 @@ async function startObserving(
     requests: () => client.requests.all(),
     lastSeenMs: () => caches.lastSeenMs(),
   });
+  addClusterMetrics(metrics.registry, clusterFigures(caches));
   return await startHttpServer({
     ...config.metricsAddress,
     ...{ metrics, logger },
