@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Registry } from 'prom-client';
 import { parse } from 'yaml';
 import { addApiMetrics } from '../src/observe/api-metrics.ts';
+import { addClusterMetrics } from '../src/observe/cluster-metrics.ts';
 import { Metrics } from '../src/observe/metrics.ts';
 import { parameterDescriptions } from '../src/volumes/class-parameters.ts';
 import { projectRoot } from './run-tool.ts';
@@ -138,6 +139,9 @@ interface RegisteredMetric {
 function metricSections(): { readonly metrics: string; readonly ofProcess: string } {
   const metrics = new Metrics({ role: 'reference', version: '0' });
   addApiMetrics(metrics.registry, { requests: () => [], lastSeenMs: () => ({}) });
+  const none = (): readonly [] => [];
+  const figures = { pools: none, poolConditions: none, nodeConditions: none, nodePools: none };
+  addClusterMetrics(metrics.registry, figures);
   const own = registered(metrics.registry);
   const others = new Metrics({ role: 'reference', version: '0' });
   const before = new Set(registered(others.registry).map(({ name }) => name));
