@@ -57,23 +57,17 @@ describe('npm run bench -- --hardware', () => {
 
   test('measures there, in the same JSON, and uses its files again', { skip: needsGo }, () => {
     const json = path.join(folder, 'figures.jsonl');
-    const chosen = ['burst', 'time-to-ready', 'shared-memory', 'publish-beside-mounts'];
+    const chosen = ['burst', 'time-to-ready'];
     const only = chosen.flatMap((name) => ['--only', name]);
     const first = bench(...only, '--create', '--json', json);
-    assert.equal(first.status, 0, first.stderr);
+    assert.equal(first.status, 0, first.stdout + first.stderr);
     assert.match(first.stdout, /measured on a pool of this machine/);
     const lines = readFileSync(json, 'utf8').trimEnd().split('\n');
     const names = lines.map((line) => (JSON.parse(line) as { name: string }).name);
-    for (const name of [
-      'burst-p99',
-      'time-to-ready-flatness',
-      'shared-memory-5',
-      'publish-own-part-beside-100',
-    ])
-      assert.ok(names.includes(name), names.join());
+    for (const name of ['burst-p99', 'time-to-ready-flatness']) assert.ok(names.includes(name), names.join());
     const before = files();
-    const second = bench('--only', 'burst', '--only', 'time-to-ready');
-    assert.equal(second.status, 0, second.stderr);
+    const second = bench('--only', 'burst');
+    assert.equal(second.status, 0, second.stdout + second.stderr);
     assert.equal(files(), before);
   });
 });

@@ -38,6 +38,8 @@ export function createSimulatedNode(folder: string): SimulatedNode {
       'system-uuid-path': path.join(node, 'opt/famfs/system_uuid'),
       'lock-dir': path.join(folder, 'locks'),
       mode: 'fuse',
+      // Its daemon has the processors only when what is measured leaves them, and is sound all the same.
+      'probe-timeout': '10s',
     },
   };
 }

@@ -75,6 +75,8 @@ export class SimulatedHost {
       'sysfs-root': path.join(simulatedNode, 'sys'),
       'dev-root': path.join(simulatedNode, 'dev'),
       'system-uuid-path': path.join(simulatedNode, 'opt/famfs/system_uuid'),
+      // The simulator's daemon has the processors only when pods and loading leave them, and is sound all the same.
+      'probe-timeout': '10s',
       'log-format': 'text',
     };
     const nodeFlags = {
