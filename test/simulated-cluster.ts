@@ -8,11 +8,9 @@ import { readMountTable } from '../src/linux/mount-table.ts';
 import { mountFileSystem, setPropagation, unmount } from '../src/linux/mounts.ts';
 import { commandLine, listProcesses, mountNamespaceOf } from '../src/linux/processes.ts';
 import { ClusterNode, type NodeMode } from './cluster-node.ts';
-import { compileCache, DriverProcess, sourceProgram } from './driver-process.ts';
+import { compileCache, DriverProcess, simulatorProgram, sourceProgram } from './driver-process.ts';
 import { type MounterFlags, RunningMounter } from './running-mounter.ts';
 import { waitUntil } from './wait-until.ts';
-
-const simulator = path.join(path.dirname(import.meta.dirname), 'src/sim/main.ts');
 
 export interface ClusterOptions {
   /** How the driver is started; from its sources unless given. */
@@ -38,7 +36,7 @@ export class SimulatedCluster {
 
   constructor(options: ClusterOptions = {}) {
     this.#program = options.program ?? sourceProgram;
-    this.#simulatorProgram = options.simulatorProgram ?? [process.execPath, simulator];
+    this.#simulatorProgram = options.simulatorProgram ?? simulatorProgram;
     this.directory = mkdtempSync(path.join(os.tmpdir(), 'famfs-'));
     mountFileSystem({
       source: 'famfs-simulator',

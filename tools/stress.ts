@@ -4,6 +4,7 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { projectRoot, runTool } from './run-tool.ts';
+import { bundleForTests, cachedCompilation } from './test-programs.ts';
 
 const folder = path.join('test', 'stress');
 const fileEnd = '.stress.ts';
@@ -27,6 +28,7 @@ if (values.help || problem !== undefined) {
   console[values.help ? 'log' : 'error'](`${problem === undefined ? '' : `${problem}\n\n`}${usage()}`);
   process.exit(values.help ? 0 : 2);
 }
+Object.assign(process.env, cachedCompilation(), await bundleForTests());
 process.env.FAMFS_CSI_STRESS_TIMES = values.times;
 if (values.seed !== undefined) process.env.FAMFS_CSI_STRESS_SEED = values.seed;
 process.exit(
