@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import { buildGoProgram, goVersion } from './go-program.ts';
 
 const skip = goVersion() === undefined ? 'Go is not installed' : false;
@@ -30,6 +31,27 @@ describe('a Go program', { skip }, () => {
     assert.equal(buildGoProgram({ module }, cache), first);
     assert.equal(statSync(first).mtimeMs, builtAtMs);
     assert.equal(execFileSync(first, { encoding: 'utf8' }), 'hello');
+  });
+
+  test('is built once when two processes want it at the same time', async () => {
+    const script = `
+      import { buildGoProgram } from ${JSON.stringify(path.join(import.meta.dirname, 'go-program.ts'))};
+      console.log(buildGoProgram({ module: ${JSON.stringify(module)} }, ${JSON.stringify(cache)}));
+    `;
+    // Says so when it is run, which takes some time, so that the other process comes in between.
+    const notes = path.join(module, 'notes');
+    const compiler = execFileSync('sh', ['-c', 'command -v go'], { encoding: 'utf8' }).trim();
+    writeFileSync(
+      path.join(module, 'go'),
+      `#!/bin/sh\n[ "$1" != build ] || echo built >> '${notes}'\nexec '${compiler}' "$@"\n`,
+      { mode: 0o755 },
+    );
+    const env = { ...process.env, PATH: `${module}:${process.env.PATH}` };
+    const argv = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script];
+    const runs = [1, 2].map(() => promisify(execFile)(process.execPath, argv, { env }));
+    const said = await Promise.all(runs.map(async (run) => (await run).stdout));
+    assert.equal(said[0], said[1]);
+    assert.equal(readFileSync(notes, 'utf8'), 'built\n');
   });
 
   test('is built anew when its source has changed, and the old one is not kept', () => {

@@ -23,8 +23,12 @@ export function goVersion(): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
+/** Runs what follows the executable's name, unless that has come to be while the lock was waited for. */
+const unlessThere = '[ -e "$0" ] || exec "$@"';
+
 /**
- * Builds the program unless that was done before; returns the executable's path.
+ * Builds the program unless that was done before; returns the executable's path. Who asks while another process builds
+ * from the same module waits for that one (a lock on the module's folder), instead of compiling all of it as well.
  * @throws Error with the compiler's words when it does not build, or when there is no Go
  */
 export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot, '.cache/go')): string {
@@ -32,7 +36,8 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   if (version === undefined)
     throw new Error(`Go is not installed, and ${program.module} needs it to be built.`);
   const folder = path.resolve(projectRoot, program.module);
-  const name = path.join(path.relative(projectRoot, folder), program.package ?? '').replaceAll(/[/.]+/g, '-');
+  const part = program.package ?? path.basename(program.tool ?? '');
+  const name = path.join(path.relative(projectRoot, folder), part).replaceAll(/[/.]+/g, '-');
   const source = program.tool ?? `./${program.package ?? ''}`;
   const flags = program.flags ?? [];
   const key = digestOf(folder, [version, process.arch, ...flags].join(' '));
@@ -40,13 +45,15 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   if (existsSync(executable)) return executable;
   mkdirSync(cache, { recursive: true });
   const unfinished = `${executable}.${process.pid}`;
-  const built = spawnSync('go', ['build', '-trimpath', '-mod=readonly', ...flags, '-o', unfinished, source], {
+  const go = ['go', 'build', '-trimpath', '-mod=readonly', ...flags, '-o', unfinished, source];
+  const built = spawnSync('flock', [folder, 'sh', '-c', unlessThere, executable, ...go], {
     cwd: folder,
     encoding: 'utf8',
     env: { ...process.env, CGO_ENABLED: '0' },
   });
   if (built.status !== 0)
     throw new Error(`go build of ${name} failed:\n${built.error?.message ?? built.stderr}`);
+  if (!existsSync(unfinished)) return executable;
   renameSync(unfinished, executable);
   removeOlder(cache, name, path.basename(executable));
   return executable;
