@@ -1,16 +1,11 @@
 // A caller that does nothing wrong, while others do: asks again and again, and keeps how long it had to wait.
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { waitedForProcessorMs } from './patient-calls.ts';
 
 /** What a good caller may have to wait (S8 of the reliability goals), as long as the machine lets caller and server run. */
 const limitMs = 1000;
 /** When it gives up. */
 const patienceMs = 20_000;
-
-/** Milliseconds that the main thread of a process was ready to run and had no processor (proc(5), schedstat). */
-function waitedForProcessorMs(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
-}
 
 export class GoodCaller {
   readonly #call: (timeoutMs: number) => Promise<unknown>;

