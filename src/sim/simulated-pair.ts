@@ -13,6 +13,7 @@ import { createDevice, type SimulatedDevice } from './device.ts';
 import { isDeviceHeld } from './device-holder.ts';
 import { runFamfs, runMkfs } from './famfs-command.ts';
 import { createNode, type SimulatedNode } from './node.ts';
+import { shareCompileCache, wholeProgram } from './simulated-rig.ts';
 
 export type NodeName = 'master' | 'client';
 
@@ -192,8 +193,10 @@ export class SimulatedPair {
     const node = createNode({
       root,
       devices: [{ name: 'dax0.0', devicePath: this.device.directory }],
+      program: wholeProgram,
       presentation: 'fuse',
     });
+    shareCompileCache(node);
     for (const place of ['famfs', 'famfs-second'])
       mkdirSync(path.join(root, 'mnt', place), { recursive: true });
     return node;
