@@ -34,6 +34,8 @@ export class FakeMounter {
   /** Directories that the pools hold, as `uuid path`. */
   readonly directories = new Set([`${poolA} models/llama`, `${poolA} models/other`, `${poolB} data`]);
   allowWrites = false;
+  /** Of each bind that was asked for: whether it is to be writable only where that stops no pool. */
+  readonly safely: boolean[] = [];
   /** Binds that were really made, so that a second mount over the first would be seen. */
   made = 0;
   /** How often each verb was called. */
@@ -114,8 +116,9 @@ export class FakeMounter {
     return answer();
   }
 
-  #bind(request: Omit<FakeBind, 'mountId'> & { soleTarget: boolean }) {
+  #bind(request: Omit<FakeBind, 'mountId'> & { soleTarget: boolean; onlySafely: boolean }) {
     const { target, poolUuid, path, writable, volumeId } = request;
+    this.safely.push(request.onlySafely);
     this.#requirePath(poolUuid, path);
     if (!target.startsWith('/var/lib/kubelet/')) {
       throw new DriverError('outside-allowed-root', `${target} is outside of /var/lib/kubelet`);

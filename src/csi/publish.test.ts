@@ -126,7 +126,11 @@ describe('NodePublishVolume', () => {
       { volumeContext: { ...context, acces: 'rw' } },
       /unknown key "acces".*Did you mean "access"/,
     ],
-    ['a wrong access', { volumeContext: { ...context, access: 'RW' } }, /volume_context\.access is ro or rw/],
+    [
+      'a wrong access',
+      { volumeContext: { ...context, access: 'RW' } },
+      /volume_context\.access is ro, rw or rw-safe/,
+    ],
     ['__proto__', { volumeContext: { ...context, ['__proto__']: 'x' } }, /unknown key "__proto__"/],
   ];
   for (const [name, changes, message] of invalid) {
@@ -232,6 +236,13 @@ describe('access modes', () => {
       served.fake.allowWrites = true;
       assert.equal(await codeOf(served.publish({ volumeCapability, volumeContext: writableContext })), 'OK');
       assert.equal(served.fake.binds.get(target)?.writable, true);
+    });
+
+    it(`publish ${mode} of a volume that is only written safely with the word to the mounter`, async () => {
+      served.fake.allowWrites = true;
+      const volumeContext = { ...writableContext, access: 'rw-safe' };
+      assert.equal(await codeOf(served.publish({ volumeCapability: capability(mode), volumeContext })), 'OK');
+      assert.deepEqual(served.fake.safely, [true]);
     });
 
     it(`publish ${mode} read-only when the request or a flag says so`, async () => {

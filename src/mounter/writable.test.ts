@@ -50,8 +50,10 @@ describe('a writable bind', { skip }, () => {
   });
   after(() => cluster.close());
 
-  const bind = (mounter: RunningMounter, target: string, writable = true) =>
-    mounter.calls.bind({ poolUuid, path: 'set', target, volumeId: `volume-${target}`, writable });
+  const bind = (mounter: RunningMounter, target: string, writable = true, onlySafely = false) =>
+    mounter.calls.bind({ poolUuid, path: 'set', target, volumeId: `volume-${target}`, writable, onlySafely });
+  const writersOf = async (mounter: RunningMounter): Promise<string | undefined> =>
+    (await mounter.calls.getState({})).pools.find(({ uuid }) => uuid === poolUuid)?.writers;
   const newTarget = (node: ClusterNode): string => node.target(`pod${pods++}`);
 
   it('lets the bytes of every file be changed, and no name', async () => {
@@ -105,12 +107,24 @@ describe('a writable bind', { skip }, () => {
     const safe = cluster.startMounter(standalone, { 'allow-writes': 'safe' });
     await safe.ready(poolUuid);
     assert.equal((await safe.calls.getState({})).allowWrites, 'safe');
+    assert.equal(await writersOf(safe), 'safe');
     const target = newTarget(standalone);
+    await bind(safe, target, true, true);
+    await safe.calls.unbind({ target });
     // famfs shows files of a client without `w`; root writes anyway, and so the bind is what counts.
     await bind(safe, target);
     writeFileSync(path.join(target, 'one'), 'SAFE', { flag: 'r+' });
     assert.ok(readFileSync(fuse.poolPath(poolUuid, 'set/one'), 'utf8').startsWith('SAFE'));
     await safe.calls.unbind({ target });
+  });
+
+  it('is refused, though the node allows it, for a volume that is only written where that stops no pool', async () => {
+    assert.equal(await writersOf(unsafe), 'unsafe');
+    const target = newTarget(fuse);
+    const message = /only where a writer cannot stop pool .*AllowedUnsafe/;
+    await assert.rejects(bind(unsafe, target, true, true), { reason: 'writes-refused', message });
+    assert.equal((await bind(unsafe, target, false, true)).alreadyBound, false);
+    await unsafe.calls.unbind({ target });
   });
 
   it('is refused with the ways out where the node does not allow it', async () => {
@@ -122,6 +136,7 @@ describe('a writable bind', { skip }, () => {
     ] as const) {
       const mounter = cluster.startMounter(fuse, { 'allow-writes': setting });
       await mounter.ready(poolUuid);
+      assert.equal(await writersOf(mounter), 'never');
       await assert.rejects(bind(mounter, target), { reason: 'writes-refused', message: wayOut });
       assert.equal((await bind(mounter, target, false)).alreadyBound, false);
       await mounter.calls.unbind({ target });

@@ -14,7 +14,7 @@ import { probe } from '../csi/readiness.ts';
 import { DriverError } from '../errors.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
 import { type FileLock, tryFileLock } from '../linux/file-lock.ts';
-import { MounterClient } from '../mounter/client.ts';
+import { MounterClient, poolRole } from '../mounter/client.ts';
 import { mounterHandlers, mounterService } from '../mounter/service.ts';
 import { switchDebugBySignal } from '../observe/debug-signal.ts';
 import { startHttpServer } from '../observe/http-server.ts';
@@ -25,6 +25,7 @@ import { RpcServer } from '../rpc/server.ts';
 import { driverVersion } from '../version.ts';
 import { FileRecords } from '../volumes/file-records.ts';
 import { Provisioner } from '../volumes/provisioner.ts';
+import { RecordTending } from '../volumes/record-tending.ts';
 import { VolumeMaker } from '../volumes/volume-maker.ts';
 import { buildMounter } from './mounter-parts.ts';
 import { keepHeapSmall } from './small-heap.ts';
@@ -57,7 +58,7 @@ export async function runAllInOne(argv: readonly string[]): Promise<void> {
   mounter.start();
   const client = new MounterClient({ address: config.socket, logger });
   client.start();
-  const { csi, maker } = buildCsi(config, client, logger, metrics);
+  const { csi, maker, tending } = buildCsi(config, client, logger, metrics);
   const http =
     config.metricsAddress &&
     (await startHttpServer({
@@ -69,6 +70,7 @@ export async function runAllInOne(argv: readonly string[]): Promise<void> {
     }));
   await csi.listen(config.csiSocket);
   maker.start();
+  tending.start();
   logger.info('all in one started', {
     version: driverVersion,
     nodeId: config.nodeId,
@@ -78,7 +80,7 @@ export async function runAllInOne(argv: readonly string[]): Promise<void> {
   const signal = await stopSignal();
   logger.info('all in one stopping', { signal });
   await csi.drain(config.drainTimeoutMs);
-  await maker.stop();
+  await Promise.all([maker.stop(), tending.stop()]);
   await client.close();
   await verbs.drain(config.drainTimeoutMs);
   await mounter.close();
@@ -92,7 +94,7 @@ function buildCsi(
   mounter: MounterClient,
   logger: Logger,
   metrics: Metrics,
-): { csi: RpcServer; maker: VolumeMaker } {
+): { csi: RpcServer; maker: VolumeMaker; tending: RecordTending } {
   const { nodeId, deletedVolumes } = config;
   const records = new FileRecords(config.recordsFile);
   const pools = new LocalPools({
@@ -119,7 +121,18 @@ function buildCsi(
     publishedVolumeIds: () => pools.publishedVolumeIds(),
     log: logger,
   });
-  return { csi, maker };
+  // A host that is called otherwise than before finds its records under its former name.
+  const tending = new RecordTending({ records, pools, log: logger });
+  let mastered: string | undefined;
+  mounter.onChange(() => {
+    const now = mounter.view.state?.pools
+      .filter(({ role }) => role === poolRole.ROLE_MASTER)
+      .map(({ uuid }) => uuid)
+      .join();
+    if (now !== mastered) tending.look();
+    mastered = now;
+  });
+  return { csi, maker, tending };
 }
 
 /** Two processes on one file of records would each take the other's volumes for never made. */

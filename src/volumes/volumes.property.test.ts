@@ -65,7 +65,7 @@ describe('a volume context', () => {
       fc.constantFrom('pool', 'path', 'access', 'csi.storage.k8s.io/ephemeral'),
       hostileText,
     );
-    const value = fc.oneof(fc.constantFrom(uuid, 'models/llama', 'rw', 'ro', 'true'), hostileText);
+    const value = fc.oneof(fc.constantFrom(uuid, 'models/llama', 'rw', 'rw-safe', 'ro', 'true'), hostileText);
     fc.assert(
       fc.property(fc.dictionary(key, value), (attributes) => {
         const result = outcome(() => parseVolumeContext(attributes));
@@ -100,11 +100,13 @@ describe('access', () => {
 
   it('is writable only when mode, flag and volume all say so', () => {
     fc.assert(
-      fc.property(mode, fc.boolean(), fc.constantFrom('ro', 'rw'), (chosen, readOnly, access) => {
+      fc.property(mode, fc.boolean(), fc.constantFrom('ro', 'rw', 'rw-safe'), (chosen, readOnly, access) => {
         const result = outcome(() => decideAccess({ mode: chosen, readOnly, access }));
         const wantsToWrite = /WRITER/.test(chosen) && !readOnly;
         if (wantsToWrite && access === 'ro') assert.equal(result, 'writes-refused');
         else assert.equal(typeof result === 'object' && result.writable, wantsToWrite);
+        const isSafe = typeof result === 'object' && result.onlySafely;
+        assert.equal(isSafe, wantsToWrite && access === 'rw-safe');
       }),
     );
   });
