@@ -50,7 +50,12 @@ describe('docs/admin-guide.md', () => {
   });
 
   it('names options that there are', () => {
-    const provisioners = ['--strict-topology', '--immediate-topology', '--timeout'];
+    const provisioners = [
+      '--strict-topology',
+      '--immediate-topology',
+      '--extra-create-metadata',
+      '--timeout',
+    ];
     const options = [nodeRole, agentRole, controllerRole, mounterRole].flatMap((role) =>
       Object.values(role.options).map(({ flag }) => `--${flag}`),
     );
