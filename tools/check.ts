@@ -7,6 +7,7 @@ import { runTool } from './run-tool.ts';
 interface Step {
   readonly name: string;
   readonly script: string;
+  readonly args?: readonly string[];
   /** Why this machine cannot take the step, if so. */
   readonly skip?: () => string | undefined;
 }
@@ -20,9 +21,11 @@ const steps: readonly Step[] = [
   {
     name: 'check:proto',
     script: 'tools/check-proto.ts',
-    skip: () => (goVersion() === undefined ? 'Go is not installed' : undefined),
+    skip: withoutGo,
   },
   { name: 'test', script: 'tools/test.ts' },
+  // API server and etcd are built once, which takes minutes.
+  { name: 'e2e api', script: 'e2e/e2e.ts', args: ['api'], skip: withoutGo },
   { name: 'stress', script: 'tools/stress.ts' },
   { name: 'bundle', script: 'tools/bundle.ts' },
 ];
@@ -31,16 +34,21 @@ const { values } = parseArgs({
   options: {
     'without-tests': { type: 'boolean', default: false },
     'without-stress': { type: 'boolean', default: false },
+    'without-e2e': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
   console.log(
-    `npm run check [-- --without-tests --without-stress]\n\nRuns: generate, ${steps.map(({ name }) => name).join(', ')}`,
+    `npm run check [-- --without-tests --without-e2e --without-stress]\n\nRuns: generate, ${steps.map(({ name }) => name).join(', ')}`,
   );
 } else {
-  const left = [values['without-tests'] ? 'test' : '', values['without-stress'] ? 'stress' : ''];
+  const left = [
+    values['without-tests'] ? 'test' : '',
+    values['without-stress'] ? 'stress' : '',
+    values['without-tests'] || values['without-e2e'] ? 'e2e api' : '',
+  ];
   const chosen = steps.filter(({ name }) => !left.includes(name));
   process.exitCode = runSteps(chosen) ? 0 : 1;
 }
@@ -60,10 +68,14 @@ function runSteps(chosen: readonly Step[]): boolean {
   return passed;
 }
 
-function runStep({ script, skip }: Step): Outcome {
+function withoutGo(): string | undefined {
+  return goVersion() === undefined ? 'Go is not installed' : undefined;
+}
+
+function runStep({ script, args = [], skip }: Step): Outcome {
   const reason = skip?.();
   if (reason !== undefined) return `skipped: ${reason}`;
-  return runTool(process.execPath, ['--disable-warning=ExperimentalWarning', script]) === 0
+  return runTool(process.execPath, ['--disable-warning=ExperimentalWarning', script, ...args]) === 0
     ? 'passed'
     : 'failed';
 }

@@ -62,7 +62,7 @@ function famfsNode(name: string, metadata: Json = {}): Json {
 function famfsVolume(nodeName: string): Json {
   const name = `access-${randomBytes(6).toString('hex')}`;
   const layout = { kind: 'file', fileCount: 1, fileSize: '64Mi', fileMode: '0644' };
-  const volume = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi' };
+  const volume = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi', access: 'rw' };
   const spec = { poolName: 'models', poolUUID: uuid, nodeName, slot: newSlotName(), layout, volume };
   return { apiVersion, kind: 'FamfsVolume', metadata: { name }, spec };
 }

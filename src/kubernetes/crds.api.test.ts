@@ -220,7 +220,11 @@ describe('a person', () => {
     const layout = { kind: 'file', fileCount: 1, fileSize: '64Mi', fileMode: '0644' };
     const spec = { poolName: 'models', poolUUID: uuid, nodeName: 'node-a', slot: newSlotName(), layout };
     const asked = { name, id: `${uuid}.${newSlotName()}`, requiredSize: '64Mi', access: 'rw' };
-    const made = { apiVersion, kind: 'FamfsVolume', metadata: { name }, spec: { ...spec, volume: asked } };
+    const claim = { namespace: 'team-a', name: 'weights' };
+    const made = {
+      ...{ apiVersion, kind: 'FamfsVolume', metadata: { name } },
+      spec: { ...spec, claim, volume: asked },
+    };
     await trial.create(made);
     await trial.changed(made, { status: { phase: 'Ready', conditions: [anyCondition] } }, '/status');
     const shown = async (each: Json): Promise<Record<string, unknown>> => {
@@ -240,6 +244,7 @@ describe('a person', () => {
       ...{
         Phase: 'Ready',
         Reason: 'PoolServes',
+        Claim: 'weights',
         Pool: 'models',
         Files: 1,
         'File-Size': '64Mi',
