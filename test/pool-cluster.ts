@@ -189,6 +189,12 @@ export class PoolCluster {
     );
   }
 
+  async deleteVolumes(): Promise<void> {
+    const { items } = await this.admin.list<FamfsVolume>(famfsVolumes);
+    for (const { spec } of items)
+      if (spec.volume !== undefined) await this.provisioner.delete(spec.volume.id);
+  }
+
   /** Names of the records of volumes and slots. */
   async recordNames(): Promise<readonly string[]> {
     const { items } = await this.admin.list<FamfsVolume>(famfsVolumes);

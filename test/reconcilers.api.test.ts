@@ -6,11 +6,12 @@ import { ClusterCaches } from '../src/kubernetes/cluster-caches.ts';
 import { ClusterPools } from '../src/kubernetes/cluster-pools.ts';
 import type { NodeObject } from '../src/kubernetes/core-objects.ts';
 import { EventRecorder } from '../src/kubernetes/event-recorder.ts';
-import type { FamfsPool } from '../src/kubernetes/famfs-pool.ts';
+import { type FamfsPool, resetAnnotation } from '../src/kubernetes/famfs-pool.ts';
 import type { FamfsVolume } from '../src/kubernetes/famfs-volume.ts';
 import { KubeAccess } from '../src/kubernetes/kube-access.ts';
 import { NodeReconciler, startUpTaintKey } from '../src/kubernetes/node-reconciler.ts';
 import { NodeReports } from '../src/kubernetes/node-reports.ts';
+import { poolFinalizer } from '../src/kubernetes/pool-finalizer.ts';
 import { PoolReconciler } from '../src/kubernetes/pool-reconciler.ts';
 import { famfsPools, famfsVolumes, nodes } from '../src/kubernetes/resources.ts';
 import { VolumeReconciler } from '../src/kubernetes/volume-reconciler.ts';
@@ -20,6 +21,7 @@ import { topologyKey } from '../src/volumes/pool-topology.ts';
 import type { ClusterNodes } from './cluster-nodes.ts';
 import { otherUuid, poolUuid } from './cluster-objects.ts';
 import { ControllerWorld, isPoolReady, master, poolCondition } from './controller-world.ts';
+import { MemoryRecords } from './memory-records.ts';
 import { newVolume } from './volume-records-contract.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -159,6 +161,65 @@ describe('the reconcilers', () => {
       await cluster.report('a', { pools: [], devices: [], formats: again });
       const kept = await world.untilPool('fresh', 'it is away', (pool) => !isPoolReady(pool));
       assert.equal(kept.status?.fileSystemUUID, poolUuid);
+    });
+
+    test('keeps a FamfsPool while volumes live in it, tells who deletes it, and lets it go then', async () => {
+      startPools();
+      await world.declarePool('models');
+      await cluster.add('a');
+      await cluster.report('a', { pools: [master] });
+      await world.untilPool('models', 'it is ready', isPoolReady);
+      assert.equal((await world.pool('models')).metadata.finalizers, undefined);
+      await records.create(newVolume('lives'));
+      await world.untilPool('models', 'it is kept', ({ metadata }) => {
+        return metadata.finalizers?.includes(poolFinalizer) === true;
+      });
+      await admin.remove(famfsPools, 'models');
+      await waitUntil('the person who deleted it is told', async () => {
+        return (await world.eventsAbout('models')).some(({ reason }) => reason === 'PoolIsNeeded');
+      });
+      assert.notEqual((await world.pool('models')).metadata.deletionTimestamp, undefined);
+      await records.remove((await records.get('lives')) ?? assert.fail());
+      await waitUntil('it is gone', async () => (await admin.get(famfsPools, 'models')) === undefined);
+    });
+
+    test('orders no format while the API server has a volume of which nobody has told it', async () => {
+      // Its records are those of another store: as blind as a watch that is late.
+      start(
+        new PoolReconciler({
+          client,
+          ...caches,
+          reports,
+          records: new MemoryRecords(),
+          events: recorder,
+          log,
+        }),
+      );
+      await cluster.add('a');
+      const format = { nodeName: 'a', device: 'dax0.0' };
+      const metadata = { name: 'fresh' };
+      const made = await admin.create<FamfsPool>(famfsPools, {
+        ...{ apiVersion: 'famfs.io/v1alpha1', kind: 'FamfsPool', metadata },
+        spec: { format, writes: 'Allowed', deletedVolumes: 'Keep' },
+      });
+      const told = { pool: 'fresh', poolUID: made.metadata.uid ?? '', device: 'dax0.0' };
+      const formats = [{ ...told, phase: 'Formatted', fileSystemUUID: poolUuid } as const];
+      await cluster.report('a', { pools: [master], formats, allowFormat: 'reset' });
+      await world.untilPool('fresh', 'it is ready', isPoolReady);
+      await records.create(newVolume('unseen'));
+      await admin.mergePatch(famfsPools, 'fresh', {
+        metadata: { annotations: { [resetAnnotation]: poolUuid } },
+      });
+      const phaseOf = ({ status }: FamfsPool): string | undefined => status?.reset?.phase;
+      await world.untilPool('fresh', 'nodes are asked', (pool) => phaseOf(pool) === 'Releasing');
+      const down = { ...master, role: 'Unknown', phase: 'Found', held: true } as const;
+      await cluster.report('a', { pools: [down], formats, allowFormat: 'reset' });
+      const refused = await world.untilPool('fresh', 'it is refused', (pool) => phaseOf(pool) === 'Refused');
+      assert.match(poolCondition(refused, 'Reset')?.message ?? '', /unseen/);
+      await records.remove((await records.get('unseen')) ?? assert.fail());
+      await admin.mergePatch(famfsPools, 'fresh', { metadata: { annotations: { [resetAnnotation]: null } } });
+      await world.untilPool('fresh', 'it is withdrawn', (pool) => phaseOf(pool) === undefined);
+      assert.equal(poolCondition(await world.pool('fresh'), 'Reset'), undefined);
     });
   });
 
