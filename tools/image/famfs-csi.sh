@@ -1,0 +1,14 @@
+#!/bin/sh
+# famfs-csi ROLE ARGS…: starts the role's own bundle; `famfs-csi sim ARGS…` starts the simulator. What is neither is told
+# by the bundle that holds everything.
+home=/opt/famfs-csi
+case "${1-}" in
+  node | agent | controller | mounter) bundle=$1 ;;
+  sim)
+    bundle=sim
+    shift
+    ;;
+  *) bundle=famfs-csi ;;
+esac
+# The heap may have that share of the container's memory limit; the rest is for code, buffers and stacks.
+exec "$home/bin/node" --max-old-space-size-percentage=60 "$home/dist/$bundle.cjs" "$@"
