@@ -268,6 +268,26 @@ export const mounterRole = {
 };
 export type MounterConfig = Config<typeof mounterRole.options>;
 
+/** Options of `famfs-csi preflight`: those of the mounter that say what it will find where. */
+export const preflightRole = {
+  name: 'preflight',
+  summary:
+    'Looks at this node as the mounter would find it, started with the same options, and says what is missing and what to ' +
+    'do about it. Changes nothing. Ends with 1 when something is missing.',
+  options: {
+    json: toggle('json', { group: 'What to show', help: 'Print it as JSON, for programs.' }),
+    ...pick(mounterRole.options, [
+      ...(['socket', 'kubeletDirs', 'famfsLocation', 'famfsBinDir', 'hostPid', 'mode', 'launcher'] as const),
+      ...(['allowDriverSwitch', 'poolDir', 'shadowDir', 'sysfsRoot', 'devRoot', 'systemUuidPath'] as const),
+    ]),
+  },
+};
+export type PreflightConfig = Config<typeof preflightRole.options>;
+
+function pick<T, const K extends keyof T>(table: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, table[key]])) as Pick<T, K>;
+}
+
 /** Options of `famfs-csi all-in-one`: the mounter's, and what CSI needs beside them. */
 export const allInOneRole = {
   name: 'all-in-one',

@@ -1,7 +1,15 @@
 // The program `famfs-csi`: chooses the role and loads its code alone, so that the node plugin never holds what can
 // mount. Knows the roles by name only.
 import { helpText } from './config/options.ts';
-import { agentRole, allInOneRole, controllerRole, mounterRole, nodeRole, stateRole } from './config.ts';
+import {
+  agentRole,
+  allInOneRole,
+  controllerRole,
+  mounterRole,
+  nodeRole,
+  preflightRole,
+  stateRole,
+} from './config.ts';
 import { didYouMean } from './errors/closest-name.ts';
 import { DriverError } from './errors.ts';
 import { serialiseError } from './observe/serialise-error.ts';
@@ -19,6 +27,7 @@ Roles:
   all-in-one    all of CSI and the mounter in one process on one host, without Kubernetes
   inspect PATH  shows what a famfs pool holds
   state         shows what the mounter of this node has, and how it is
+  preflight     looks at a node and says what it lacks to serve famfs
 
 Options:
   --help        this text; \`famfs-csi ROLE --help\` shows the options of a role
@@ -58,6 +67,9 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'state':
       if (wantsHelp) return print(helpText(stateRole));
       return await (await import('./roles/state.ts')).runState(rest, process.stdout);
+    case 'preflight':
+      if (wantsHelp) return print(helpText(preflightRole));
+      return await (await import('./roles/preflight.ts')).runPreflight(rest, process.stdout);
     case 'inspect':
       return await (await import('./roles/inspect.ts')).runInspect(rest, process);
     case '--version':
@@ -71,7 +83,7 @@ async function main(argv: readonly string[]): Promise<number> {
       console.error(help);
       return usageStatus;
     default: {
-      const roles = ['controller', 'node', 'agent', 'mounter', 'all-in-one', 'inspect', 'state'];
+      const roles = ['controller', 'node', 'agent', 'mounter', 'all-in-one', 'inspect', 'state', 'preflight'];
       const question = didYouMean(role, roles);
       console.error(`famfs-csi has no role ${JSON.stringify(role)}.${question} See famfs-csi --help.`);
       return usageStatus;

@@ -1,12 +1,13 @@
 // What is true of this node before any device is looked at: kernel, mode, identity, and what makes serving impossible.
-import { accessSync, constants, readFileSync } from 'node:fs';
-import path from 'node:path';
+import { readFileSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
 import { readSystemUuid } from '../famfs/system-uuid.ts';
-import { missingCapabilities } from '../linux/capabilities.ts';
-import { kernelProblems, kernelRelease } from '../linux/kernel.ts';
+import { kernelRelease } from '../linux/kernel.ts';
+import { programFileCheck } from './famfs-checks.ts';
+import { kernelCallChecks, rightsCheck } from './kernel-checks.ts';
 import type { NodeFacts } from './mounter.ts';
-import type { Mode, Problem } from './pool-state.ts';
+import { type NodeCheck, problemsOf } from './node-check.ts';
+import type { Mode } from './pool-state.ts';
 
 export interface FactSources {
   readonly mode: Mode;
@@ -25,7 +26,7 @@ export function readNodeFacts(sources: FactSources): NodeFacts {
     launcher: sources.launcher,
     famfsLocation: sources.famfsLocation,
     kernelRelease: kernelRelease(),
-    problems: [...kernelTroubles(), ...rightTroubles(), ...programTroubles(sources.visibleBinDir)],
+    problems: problemsOf(startChecks(sources)),
   };
 }
 
@@ -43,34 +44,10 @@ export function kernelFileSystems(): string {
   return readFileSync('/proc/filesystems', 'utf8');
 }
 
-function kernelTroubles(): Problem[] {
-  return kernelProblems().map((message) => ({ reason: 'kernel-unsupported', message }));
-}
-
-function rightTroubles(): Problem[] {
-  const missing = missingCapabilities(['CAP_SYS_ADMIN']);
-  if (missing.length === 0) return [];
-  return [
-    {
-      reason: 'permission-missing',
-      message: `The mounter lacks ${missing.join(', ')} and cannot mount. Run it as root, privileged.`,
-    },
-  ];
-}
-
-function programTroubles(binDir: string | undefined): Problem[] {
-  if (binDir === undefined) return [];
-  try {
-    accessSync(path.join(binDir, 'famfs'), constants.X_OK);
-    return [];
-  } catch {
-    return [
-      {
-        reason: 'famfs-missing',
-        message: `There is no famfs program in ${binDir}. Install famfs there or point --famfs-bin-dir to it.`,
-      },
-    ];
-  }
+/** What `famfs-csi preflight` looks at as well, as far as nothing is served without it. */
+function startChecks({ visibleBinDir }: FactSources): NodeCheck[] {
+  const programs = visibleBinDir === undefined ? [] : [programFileCheck(visibleBinDir)];
+  return [...kernelCallChecks(), rightsCheck(['CAP_SYS_ADMIN']), ...programs];
 }
 
 function systemUuidOrEmpty(file: string): string {

@@ -40,8 +40,7 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
   const settings = settingsOf(config);
   for (const folder of [settings.poolDir, settings.shadowDir, settings.lockDir])
     atEffect(`mkdir ${path.basename(folder)}`, () => mkdirSync(folder, { recursive: true, mode: 0o700 }));
-  const location: CommandLocation =
-    config.famfsLocation === 'host' ? { kind: 'host', hostPid: config.hostPid } : { kind: 'image' };
+  const location = commandLocationOf(config);
   const mode = chooseMode(settings.mode, kernelFileSystems());
   const launcher = launcherOf(config, location);
   const records = new BindRecords(settings.recordDir);
@@ -117,7 +116,18 @@ function famfsCommands(
   });
 }
 
-function launcherOf(config: MounterPartsConfig, location: CommandLocation): Launcher {
+/** Where famfs runs. */
+export function commandLocationOf(
+  config: Pick<MounterPartsConfig, 'famfsLocation' | 'hostPid'>,
+): CommandLocation {
+  return config.famfsLocation === 'host' ? { kind: 'host', hostPid: config.hostPid } : { kind: 'image' };
+}
+
+/** What starts famfs's daemons on this node. */
+export function launcherOf(
+  config: Pick<MounterPartsConfig, 'launcher' | 'hostPid'>,
+  location: CommandLocation,
+): Launcher {
   const hostRoot = location.kind === 'host' ? `/proc/${location.hostPid}/root` : '';
   return chooseLauncher(
     config.launcher,

@@ -2,6 +2,7 @@
 // programs. Who may is decided by install's options; whoever calls holds the lock of the memory.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import { parseSuperblock } from '../famfs/superblock.ts';
 import { runShortCommand } from '../linux/short-command.ts';
@@ -13,6 +14,8 @@ import { fillSeeded } from './seeded-bytes.ts';
 
 /** Where the sample files lie in a pool; a static PersistentVolume can name it. */
 export const samplesDirectory = 'samples';
+const formatAttempts = 10;
+const formatPauseMs = 500;
 const sampleBytes = 4 * 1024 * 1024;
 
 /**
@@ -21,12 +24,12 @@ const sampleBytes = 4 * 1024 * 1024;
  * @param say is told a sentence about each
  * @throws DriverError `command-failed` with what a program of the node said
  */
-export function formatDevices(
+export async function formatDevices(
   node: SimulatedNode,
   devices: readonly InstallDevice[],
   options: InstallOptions,
   say: (sentence: string) => void,
-): void {
+): Promise<void> {
   const { format, memory, nodeName, samples, temporary } = options;
   const isOurs = format.by === 'first' || (format.by === 'node' && format.node === nodeName);
   for (const { name } of devices) {
@@ -36,13 +39,26 @@ export function formatDevices(
     if (uuid !== undefined) say(`${name} carries a pool: ${uuid}.`);
     else if (isOurs) {
       if (samples) writeFileSync(pending, nodeName);
-      run(node, 'mkfs.famfs', '--fuse', path.join(node.devDirectory, name));
+      await formatDevice(node, name);
       say(`${name} carries a new pool, whose master is this node: ${fileSystemOf(directory)}.`);
     } else say(`${name} carries no pool.`);
     if (!existsSync(pending) || readFileSync(pending, 'utf8') !== nodeName) continue;
     addSamples(node, name, temporary);
     rmSync(pending);
     say(`Sample files are in its directory ${samplesDirectory}.`);
+  }
+}
+
+/** A mounter that runs already may be looking at the device, which keeps it for a moment. */
+async function formatDevice(node: SimulatedNode, name: string): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      run(node, 'mkfs.famfs', '--fuse', path.join(node.devDirectory, name));
+      return;
+    } catch (error) {
+      if (attempt === formatAttempts) throw error;
+      await sleep(formatPauseMs);
+    }
   }
 }
 

@@ -7,7 +7,6 @@ import { acquireFileLock } from '../linux/file-lock.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
 import { runShortCommand } from '../linux/short-command.ts';
-import { errorCodeOf } from '../linux/syscall-error.ts';
 import { type InstallOptions, installArguments, readInstallOptions } from './install-options.ts';
 import { describeRuntime, placeRuntime, programOf, removeOldRuntimes } from './install-runtime.ts';
 
@@ -89,17 +88,17 @@ function mountsOf(hostPid: number) {
   }
 }
 
-function makeDirectory(here: string, { directory, hostPid }: InstallOptions): void {
+function makeDirectory(here: string, { directory }: InstallOptions): void {
   try {
     mkdirSync(here, { recursive: true, mode: 0o755 });
   } catch (error) {
-    const why =
-      errorCodeOf(error) === 'EACCES' || errorCodeOf(error) === 'EPERM'
-        ? `the root of process ${hostPid} may not be entered: privileged: true is missing`
-        : `${String(error)}`;
-    throw new DriverError('permission-missing', `${directory} cannot be made on the host: ${why}.`, {
-      cause: error,
-    });
+    throw new DriverError(
+      'permission-missing',
+      `${directory} cannot be made on the host: ${String(error)}. The container needs privileged: true.`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -43,7 +43,7 @@ export async function runSetUpNode(argv: readonly string[], bundle: string): Pro
     node = makeNode(options, devices, program);
     requirePassthrough(options, program);
     requirePrograms(node);
-    formatDevices(node, devices, options, say);
+    await formatDevices(node, devices, options, say);
   } finally {
     lock.release();
   }
