@@ -51,6 +51,7 @@ export class ClusterPools implements Pools {
         master,
         nodes: seen.map(({ node, pool: { writers } }) => ({ name: node.name, writers })),
         problem,
+        ...closedFor(pool),
       };
     });
   }
@@ -78,4 +79,11 @@ export class ClusterPools implements Pools {
       );
     }
   }
+}
+
+/** A FamfsPool that somebody deletes waits for the volumes that there are, and takes no other. */
+function closedFor({ metadata }: FamfsPool): Pick<PoolFacts, 'closed'> {
+  if (metadata.deletionTimestamp === undefined) return {};
+  const message = `The FamfsPool ${metadata.name} is being deleted, and goes when the volumes in it are gone; no other is made in it.`;
+  return { closed: { reason: 'pool-not-found', message } };
 }

@@ -248,6 +248,15 @@ describe('a pool that is to be formatted', () => {
   });
 });
 
+test('a FamfsPool that is being deleted takes no new volume, and those that were begun go on', async () => {
+  const cluster = new Cluster();
+  cluster.report('a', { pools: [master] });
+  const { metadata, ...rest } = cluster.judge();
+  cluster.famfsPools.put({ ...rest, metadata: { ...metadata, deletionTimestamp: '2026-01-01T12:00:00Z' } });
+  const { problem, closed } = await cluster.facts();
+  assert.deepEqual([problem, closed?.reason], [undefined, 'pool-not-found']);
+});
+
 test('of two FamfsPools for one file system, the older is the pool', async () => {
   const cluster = new Cluster();
   const metadata = { name: 'again', uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z' };

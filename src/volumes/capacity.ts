@@ -34,8 +34,8 @@ export function capacityOf(
     .filter(({ uuid }) => uuids === undefined || uuids.has(uuid))
     .filter(({ name }) => parameters.pools.length === 0 || parameters.pools.includes(name))
     .filter(
-      ({ writes, master, problem }) =>
-        writes !== 'Forbidden' && master !== undefined && problem === undefined,
+      ({ writes, master, problem, closed }) =>
+        writes !== 'Forbidden' && master !== undefined && (closed ?? problem) === undefined,
     )
     .filter((pool) => !hasWriter || writerNodes(pool, accessOf(pool.writes)).length > 0)
     .map((pool) => capacityOfPool(parameters, pool, occupancy))

@@ -99,7 +99,7 @@ function place(wish: PlacementWish, pool: PoolFacts, occupancy: Occupancy): Plac
       `Pool ${pool.name} forbids writes, and a volume that nobody may write would stay empty. Set writes: Allowed on the FamfsPool, or publish existing files by a PersistentVolume of your own.`,
     );
   }
-  const problem = problemOf(pool);
+  const problem = pool.closed ?? problemOf(pool);
   if (problem !== undefined || pool.master === undefined)
     return new DriverError(problem?.reason ?? 'master-away', problem?.message ?? pool.name);
   const refusal = wish.hasWriter ? writersRefusal(pool, accessOf(pool.writes)) : undefined;

@@ -38,6 +38,8 @@ export interface PoolFacts {
   readonly nodes: readonly PoolNode[];
   /** why nothing can be made in it now: damaged log, lost memory, two masters, its master not reporting */
   readonly problem: RecordProblem | undefined;
+  /** why no new volume is made in it, although those that were begun are finished */
+  readonly closed?: RecordProblem;
 }
 
 export interface Pools {
