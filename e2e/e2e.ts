@@ -1,34 +1,120 @@
-// `npm run e2e`: the tests that need programs of Kubernetes, which are built once into .cache. The part `api` runs every
-// *.api.test.ts beside its source against one API server that they share.
+// `npm run e2e`: the tests that need Kubernetes, whose programs are built once into .cache. The part `api` runs every
+// *.api.test.ts beside its source against one API server that they share; the part `cluster` runs the scenarios of
+// e2e/scenarios in a cluster of two nodes on this machine, with the driver installed by its chart.
 import { globSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ApiServer, sharedServerVariable } from '../test/api-server.ts';
 import { goVersion } from '../tools/go-program.ts';
 import { projectRoot } from '../tools/run-tool.ts';
+import { ClusterFolder } from './cluster/cluster-folder.ts';
+import { bringDown, bringUp, runInCluster } from './cluster-part.ts';
 import { buildKubernetes, kubernetesVersion } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
+import { runScenarios } from './scenario-part.ts';
 
 const parts: Readonly<Record<string, string>> = {
   api: 'what talks to an API server, against a real one on a real etcd',
+  cluster: 'the driver, installed by its chart, on a real cluster of two nodes (needs root)',
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { name: { type: 'string' }, help: { type: 'boolean', default: false } },
-});
+const commands: Readonly<Record<string, string>> = {
+  up: 'makes the cluster and leaves it running, without the driver',
+  down: 'removes it, also after a crash',
+  install: 'installs the driver there, or brings it up to date, as the part `cluster` does',
+  kubectl: 'ARGS…: kubectl, as administrator of that cluster',
+  on: 'NODE COMMAND…: a command on node-a or node-b',
+};
+
+function usage(): string {
+  const listed = (entries: Readonly<Record<string, string>>): string =>
+    Object.entries(entries)
+      .map(([name, summary]) => `  ${name.padEnd(10)} ${summary}`)
+      .join('\n');
+  return `npm run e2e [-- PART… | FILE…] [--name PATTERN] [--keep] [--cluster NAME]
+npm run e2e -- COMMAND
+
+Runs, against Kubernetes ${kubernetesVersion()}, all of these parts or those named, or files *.api.test.ts or *.scenario.ts:
+${listed(parts)}
+
+A cluster that runs already is used as it is, and left; else one is made, and removed at the end.
+
+  --name PATTERN     only tests whose names match
+  --keep             leave the cluster that was made running
+  --cluster NAME     another cluster of this machine, beside the one called "default"
+  --kubeconfig FILE  the cluster of that file instead; the driver is expected to be there. Scenarios make and remove
+                     namespaces and volumes in it, and those that need a node's console are left out
+  --help
+
+Commands:
+${listed(commands)}`;
+}
 
 async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      name: { type: 'string' },
+      keep: { type: 'boolean', default: false },
+      cluster: { type: 'string', default: 'default' },
+      kubeconfig: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+    // What follows is another program's.
+    args: ownArguments(),
+  });
   if (values.help) {
     console.log(usage());
     return 0;
   }
-  const files = positionals.filter((place) => parts[place] === undefined);
-  const unknown = files.find((place) => !place.endsWith('.api.test.ts'));
-  if (unknown !== undefined) {
-    console.error(`there is no part or test ${JSON.stringify(unknown)}\n\n${usage()}`);
+  const folder = new ClusterFolder(values.cluster);
+  const [first, ...rest] = positionals;
+  if (first === 'up' && rest.length === 0) return bringUp(folder);
+  if (first === 'down' && rest.length === 0) return bringDown(folder);
+  if (first === 'kubectl' || first === 'on') return runInCluster(folder, first, foreignArguments());
+  const unknown = positionals.find((place) => parts[place] === undefined && !isTestFile(place));
+  if (unknown !== undefined && !(first === 'install' && rest.length === 0)) {
+    console.error(`there is no part, command or test ${JSON.stringify(unknown)}\n\n${usage()}`);
     return 2;
   }
+  if (process.env.KUBECONFIG !== undefined && values.kubeconfig === undefined)
+    console.log('KUBECONFIG is set, and not used: tests touch a cluster of yours only by --kubeconfig FILE.');
+  const all = positionals.length === 0;
+  const files = (ending: string): string[] => positionals.filter((place) => place.endsWith(ending));
+  let status = 0;
+  if (all || positionals.includes('api') || files('.api.test.ts').length > 0)
+    status = await runApiTests(files('.api.test.ts'), values.name);
+  const scenarios = files('.scenario.ts');
+  if (all || ['cluster', 'install'].some((name) => positionals.includes(name)) || scenarios.length > 0) {
+    const { keep, name, kubeconfig } = values;
+    const installOnly = first === 'install';
+    const outcome = await runScenarios({ folder, files: scenarios, keep, name, kubeconfig, installOnly });
+    status ||= outcome;
+  }
+  return status;
+}
+
+const passingOn = ['kubectl', 'on'];
+
+function passingAt(): number {
+  const args = process.argv.slice(2);
+  const at = args.findIndex((argument) => passingOn.includes(argument));
+  return at === -1 ? args.length : at + 1;
+}
+
+function ownArguments(): string[] {
+  return process.argv.slice(2, 2 + passingAt());
+}
+
+function foreignArguments(): string[] {
+  return process.argv.slice(2 + passingAt());
+}
+
+function isTestFile(place: string): boolean {
+  return place.endsWith('.api.test.ts') || place.endsWith('.scenario.ts');
+}
+
+async function runApiTests(named: readonly string[], namePattern: string | undefined): Promise<number> {
   if (goVersion() === undefined) {
     console.error(
       'The end-to-end tests run programs of Kubernetes, which are built from source; install Go.',
@@ -39,18 +125,13 @@ async function main(): Promise<number> {
     `Kubernetes ${kubernetesVersion()}: building it, unless that was done (the first time takes minutes) …`,
   );
   buildKubernetes();
-  return runApiTests(files.length > 0 ? files : apiTests());
-}
-
-function usage(): string {
-  const lines = Object.entries(parts).map(([name, summary]) => `  ${name.padEnd(10)} ${summary}`);
-  return `npm run e2e [-- PART… | FILE.api.test.ts…] [--name PATTERN]
-
-Runs, against Kubernetes ${kubernetesVersion()}, all of these parts or those named:
-${lines.join('\n')}
-
-  --name PATTERN   only tests whose names match
-  --help`;
+  const files = named.length > 0 ? named : apiTests();
+  const server = await ApiServer.start({ own: true });
+  try {
+    return await runTests({ files, namePattern, env: { [sharedServerVariable]: server.sharedAs } });
+  } finally {
+    await server.stop();
+  }
 }
 
 function apiTests(): string[] {
@@ -59,15 +140,6 @@ function apiTests(): string[] {
       .map((file) => path.join(place, file))
       .sort(),
   );
-}
-
-async function runApiTests(files: readonly string[]): Promise<number> {
-  const server = await ApiServer.start({ own: true });
-  try {
-    return await runTests(files, values.name, { [sharedServerVariable]: server.sharedAs });
-  } finally {
-    await server.stop();
-  }
 }
 
 process.exitCode = await main();

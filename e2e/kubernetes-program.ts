@@ -1,18 +1,21 @@
 // The programs of Kubernetes that end-to-end tests run, built from their released modules (e2e/kubernetes). Must not know
 // how they are run.
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { buildGoProgram } from '../tools/go-program.ts';
 import { projectRoot } from '../tools/run-tool.ts';
 
 const module = 'e2e/kubernetes';
+const provisionerModule = 'github.com/kubernetes-csi/external-provisioner/v6';
 
 /** The release that go.mod asks for, such as "v1.36.3". */
 export function kubernetesVersion(): string {
-  const text = readFileSync(path.join(projectRoot, module, 'go.mod'), 'utf8');
-  const version = /^\tk8s\.io\/kubernetes (v\d+\.\d+\.\d+)$/m.exec(text)?.[1];
-  if (version === undefined) throw new Error(`${module}/go.mod requires no release of k8s.io/kubernetes.`);
-  return version;
+  return requiredVersion('k8s.io/kubernetes');
+}
+
+/** The release of the external-provisioner, such as "v6.3.0". */
+export function csiProvisionerVersion(): string {
+  return requiredVersion(provisionerModule);
 }
 
 /**
@@ -28,9 +31,40 @@ export function buildKubernetes(): string {
     gitMajor: major,
     gitMinor: minor,
     gitTreeState: 'clean',
-  })
-    .map(([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`)
-    .join(' ');
+  }).map(([name, value]) => `k8s.io/component-base/version.${name}=${value}`);
+  return buildGoProgram({ module, flags: flagsTelling(told) });
+}
+
+/**
+ * Builds the sidecar that turns claims into calls of the controller; it shares nearly all that it is compiled from with
+ * Kubernetes.
+ * @returns the path of its executable
+ */
+export function buildCsiProvisioner(): string {
+  const told = [`main.version=${csiProvisionerVersion()}`];
+  return buildGoProgram({
+    module,
+    tool: `${provisionerModule}/cmd/csi-provisioner`,
+    flags: flagsTelling(told),
+  });
+}
+
+function flagsTelling(values: readonly string[]): string[] {
   // Nobody debugs these programs; without the tables for it they compile with a sixth less work.
-  return buildGoProgram({ module, flags: ['-gcflags=all=-dwarf=false', `-ldflags=-s -w ${told}`] });
+  return ['-gcflags=all=-dwarf=false', `-ldflags=-s -w ${values.map((value) => `-X ${value}`).join(' ')}`];
+}
+
+function requiredVersion(of: string): string {
+  const text = readFileSync(path.join(projectRoot, module, 'go.mod'), 'utf8');
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`\t${of} v`));
+  const version = line?.trim().split(' ')[1];
+  if (version === undefined) throw new Error(`${module}/go.mod requires no release of ${of}.`);
+  return version;
+}
+
+/** Whether `buildKubernetes` has been done here, for whoever does not want to wait for it. */
+export function isApiServerBuilt(): boolean {
+  return (
+    globSync(`${module.replaceAll('/', '-')}-*`, { cwd: path.join(projectRoot, '.cache/go') }).length > 0
+  );
 }

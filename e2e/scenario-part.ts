@@ -1,0 +1,93 @@
+// The part `cluster` of `npm run e2e`: sees to a cluster with the driver in it, then runs the scenarios, side by side those that
+// disturb nobody, then one by one those that do. Must not know any scenario.
+import { globSync } from 'node:fs';
+import path from 'node:path';
+import { projectRoot } from '../tools/run-tool.ts';
+import { isRunning, removeCluster } from './cluster/cluster.ts';
+import { inClusterNetwork } from './cluster/cluster-commands.ts';
+import type { ClusterFolder } from './cluster/cluster-folder.ts';
+import { busyboxImage } from './cluster/images.ts';
+import { makeForUse, refusing } from './cluster-part.ts';
+import { installDriver } from './driver.ts';
+import { driverNamespace } from './driver-values.ts';
+import { runTests } from './run-tests.ts';
+import { type Ground, groundVariable } from './world/ground.ts';
+
+/** They wait far more than they compute. */
+const sideBySide = 6;
+const timeoutMs = 900_000;
+
+export interface ScenarioRun {
+  readonly folder: ClusterFolder;
+  /** Those of this folder when none is named. */
+  readonly files: readonly string[];
+  readonly name: string | undefined;
+  /** Leave a cluster that was made for this run. */
+  readonly keep: boolean;
+  /** Run in the cluster of that file, not in one of this machine. */
+  readonly kubeconfig: string | undefined;
+  /** Only see to it that the driver is there. */
+  readonly installOnly: boolean;
+}
+
+/** @returns an exit status */
+export function runScenarios(run: ScenarioRun): Promise<number> {
+  return refusing(() =>
+    run.kubeconfig === undefined ? inOwnCluster(run) : inGivenCluster(run, run.kubeconfig),
+  );
+}
+
+async function inOwnCluster(run: ScenarioRun): Promise<number> {
+  const { folder, keep, installOnly } = run;
+  const wasThere = isRunning(folder);
+  if (wasThere && installOnly) installDriver(folder, say);
+  if (wasThere && !installOnly) say(`The cluster ${folder.name} runs already, and is used as it is.`);
+  if (!wasThere) await makeForUse(folder);
+  try {
+    if (!wasThere) installDriver(folder, say);
+    if (installOnly) return 0;
+    const kubeconfig = folder.kubeconfig();
+    const ground: Ground = { kubeconfig, cluster: folder.name, smallImage: busyboxImage, driverNamespace };
+    return await runFiles(run, ground, (command) => inClusterNetwork(folder, command));
+  } finally {
+    if (!wasThere && !keep && !installOnly) await removeCluster(folder);
+  }
+}
+
+async function inGivenCluster(run: ScenarioRun, kubeconfig: string): Promise<number> {
+  const smallImage = 'docker.io/library/busybox:1.37';
+  const ground: Ground = { kubeconfig: path.resolve(kubeconfig), smallImage, driverNamespace };
+  return runFiles(run, ground, (command) => command);
+}
+
+async function runFiles(
+  { files, name }: ScenarioRun,
+  ground: Ground,
+  around: (command: readonly string[]) => readonly string[],
+): Promise<number> {
+  const all = files.length > 0 ? files : scenarioFiles();
+  const isDisruptive = (file: string): boolean => file.endsWith('.disruptive.scenario.ts');
+  const groups = [
+    { files: all.filter((file) => !isDisruptive(file)), concurrency: sideBySide },
+    { files: all.filter(isDisruptive), concurrency: 1 },
+  ];
+  const env = { [groundVariable]: JSON.stringify(ground) };
+  let status = 0;
+  for (const group of groups) {
+    if (group.files.length === 0) continue;
+    const outcome = await runTests({ ...group, namePattern: name, env, around, timeoutMs });
+    status ||= outcome;
+  }
+  return status;
+}
+
+function scenarioFiles(): string[] {
+  const place = 'e2e/scenarios';
+  return globSync('*.scenario.ts', { cwd: path.join(projectRoot, place) })
+    .map((file) => path.join(place, file))
+    .sort();
+}
+
+function say(line: string): void {
+  console.log(line);
+}

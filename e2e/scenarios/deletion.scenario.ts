@@ -1,0 +1,94 @@
+// What becomes of volumes whose claims are deleted.
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { endClaim, volumeOf } from '../world/claimed-volume.ts';
+import { beginning, countOthers, fill, write } from '../world/file-content.ts';
+import type { KubeObject } from '../world/kube-api.ts';
+import { scenario } from '../world/scenario.ts';
+import { storageClass } from '../world/storage-class.ts';
+import type { World } from '../world/world.ts';
+
+const apiVersion = 'famfs.io/v1alpha1';
+const sizeBytes = 4 * 2 ** 20;
+
+scenario(
+  'the memory of a deleted volume is scrubbed and goes to the next of its layout, which shows none of the old bytes on any node',
+  async (world) => {
+    // A layout of its own: no other scenario gets the slot.
+    const [uid, gid] = [randomInt(10_000, 2 ** 31), randomInt(10_000, 2 ** 31)].map(String) as [
+      string,
+      string,
+    ];
+    const ownClass = await storageClass(world, 'own', { pool: 'both', uid, gid });
+    const first = await filledVolume(world, ownClass);
+    await world.endPod('first');
+    await endClaim(world, 'first');
+    const slot = await world.until('the slot can be used again', () => reusableSlot(world, first));
+    assert.equal(`v/${slot.spec.slot}`, first.spec.csi.volumeAttributes.path);
+    await world.claim('second', ownClass, String(sizeBytes));
+    const volumes = [{ claim: 'second' }];
+    await Promise.all(
+      ['node-a', 'node-b'].map((node) => world.pod({ name: `second-${node}`, node, volumes })),
+    );
+    const second = await volumeOf(world, 'second');
+    assert.equal(second.spec.csi.volumeAttributes.path, first.spec.csi.volumeAttributes.path);
+    assert.notEqual(second.spec.csi.volumeHandle, first.spec.csi.volumeHandle);
+    for (const node of ['node-a', 'node-b']) {
+      const pod = `second-${node}`;
+      assert.equal(await world.inPod(pod, 'stat', '-c', '%s', '/data/data'), `${sizeBytes}\n`);
+      assert.equal(await countOthers(world, pod, '/data/data'), 0);
+    }
+  },
+);
+
+scenario(
+  'a volume whose claim is deleted while a pod uses it goes on, and is deleted when the pod has ended',
+  async (world) => {
+    await world.claim('data', 'both', '2Mi');
+    await world.pod({ name: 'user', volumes: [{ claim: 'data' }] });
+    const volume = await volumeOf(world, 'data');
+    const claim = {
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'data', namespace: world.namespace },
+    };
+    await world.api.remove(claim);
+    await write(world, 'user', '/data/data', 'still');
+    assert.equal(await beginning(world, 'user', '/data/data', 5), 'still');
+    const records = await world.api.list(apiVersion, 'FamfsVolume');
+    assert.ok(records.some(({ spec }) => spec.volume?.id === volume.spec.csi.volumeHandle));
+    await world.endPod('user');
+    await world.until('the claim and its volume are gone', async () => {
+      const left = [
+        await world.api.get(claim),
+        await world.api.get({
+          apiVersion: 'v1',
+          kind: 'PersistentVolume',
+          metadata: { name: volume.metadata.name },
+        }),
+      ];
+      return left.every((object) => object === undefined);
+    });
+    await world.until('the record is gone', async () => {
+      const now = await world.api.list(apiVersion, 'FamfsVolume');
+      return !now.some(({ spec }) => spec.volume?.id === volume.spec.csi.volumeHandle);
+    });
+  },
+);
+
+/** A volume that a pod on the node that is not the master has filled. */
+async function filledVolume(world: World, storageClassName: string): Promise<KubeObject> {
+  await world.claim('first', storageClassName, String(sizeBytes));
+  await world.pod({ name: 'first', node: 'node-b', volumes: [{ claim: 'first' }] });
+  await fill(world, 'first', '/data/data', sizeBytes, 'x');
+  assert.equal(await countOthers(world, 'first', '/data/data', 'x'), 0);
+  return volumeOf(world, 'first');
+}
+
+async function reusableSlot(world: World, { spec }: KubeObject): Promise<KubeObject | undefined> {
+  const records = await world.api.list(apiVersion, 'FamfsVolume');
+  return records.find(
+    (record) =>
+      record.spec.leftover?.formerVolumeID === spec.csi.volumeHandle && record.status?.phase === 'Reusable',
+  );
+}
