@@ -98,16 +98,14 @@ export class LimitedGroup {
   }
 
   /**
-   * Lets a neighbour in the group take memory, whatever comes of it. When there is too little, the kernel ends the
-   * largest process in the group, and the neighbour is told to be a small one.
+   * Lets a neighbour in the group take memory, until it has so much or the kernel ends somebody for it: the largest
+   * process in the group, which a neighbour that has just begun is not.
    */
   async takeMemory(sizeBytes: number): Promise<void> {
-    const script = [
-      `echo $$ > '${this.directory}/cgroup.procs'`,
-      'echo -900 > /proc/self/oom_score_adj',
-      `exec dd if=/dev/zero of=/dev/null bs=${sizeBytes} count=1`,
-    ];
-    await runCommand('/bin/sh', ['-c', script.join(' && ')], { timeoutMs: 10_000 });
+    const enter = `echo $$ > '${this.directory}/cgroup.procs'`;
+    const take = `exec dd if=/dev/zero of=/dev/null bs=${sizeBytes} count=1`;
+    const { exitCode, stderr } = await runCommand('/bin/sh', ['-c', `${enter} && ${take}`]);
+    if (exitCode !== 0 && exitCode !== null) throw new Error(`the neighbour took no memory: ${stderr}`);
   }
 
   /** Whether the kernel has ended a process of the group for want of memory. */
