@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { runCommand } from '../src/linux/child-process.ts';
+import { acquireFileLock } from '../src/linux/file-lock.ts';
 import { readMountTable } from '../src/linux/mount-table.ts';
 import { mountFileSystem, setPropagation, unmount } from '../src/linux/mounts.ts';
 import { commandLine, listProcesses, mountNamespaceOf } from '../src/linux/processes.ts';
@@ -11,6 +12,9 @@ import { ClusterNode, type NodeMode } from './cluster-node.ts';
 import { compileCache, DriverProcess, simulatorProgram, sourceProgram } from './driver-process.ts';
 import { type MounterFlags, RunningMounter } from './running-mounter.ts';
 import { waitUntil } from './wait-until.ts';
+
+/** For how long a command that hangs may keep a lock at the end. */
+const lockPatienceMs = 20_000;
 
 export interface ClusterOptions {
   /** How the driver is started; from its sources unless given. */
@@ -110,6 +114,7 @@ export class SimulatedCluster {
    * @throws Error that names what the driver should have cleaned and did not, or what does not end
    */
   async close(): Promise<void> {
+    const left = (await Promise.all(this.#nodes.map(leftoversOf))).flat();
     const ends = [...this.#plugins.map((each) => each.stop()), ...this.#mounters.map((each) => each.close())];
     const failures = (await Promise.allSettled(ends)).flatMap((end) =>
       end.status === 'rejected' ? [String(end.reason)] : [],
@@ -119,7 +124,7 @@ export class SimulatedCluster {
       failures.push(`${String(error)}: ${this.processes().join('; ')}`);
       for (const line of this.processes()) process.kill(Number.parseInt(line, 10), 'SIGKILL');
     });
-    failures.push(...this.#nodes.flatMap(leftoversOf));
+    failures.push(...left);
     unmount(this.directory, { detach: true });
     rmSync(this.directory, { recursive: true });
     if (failures.length > 0) throw new Error(`the cluster did not end in order:\n${failures.join('\n')}`);
@@ -164,7 +169,16 @@ export class SimulatedCluster {
   }
 }
 
-/** What famfs leaves in /tmp and whoever runs it has to remove. */
-function leftoversOf(node: ClusterNode): string[] {
-  return readdirSync(node.places.tmp).map((name) => `left behind: ${path.join(node.places.tmp, name)}`);
+/**
+ * What famfs leaves in /tmp and whoever runs it has to remove. Looked at under the machine's lock, while no mounter looks
+ * at a device: one that is stopped over that leaves the rest of it to the next.
+ */
+async function leftoversOf(node: ClusterNode): Promise<string[]> {
+  const options = { timeoutMs: lockPatienceMs };
+  const lock = await acquireFileLock(node.lockFile('machine'), options).catch(() => undefined);
+  try {
+    return readdirSync(node.places.tmp).map((name) => `left behind: ${path.join(node.places.tmp, name)}`);
+  } finally {
+    lock?.release();
+  }
 }

@@ -1,7 +1,10 @@
 // Waiting for a condition instead of for a time.
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const pollMs = 5;
+/** A look may be dear, such as one at all processes, so that it is taken the less often the longer the waiting has been. */
+const shortestPauseMs = 5;
+const longestPauseMs = 100;
+const pauseShare = 0.2;
 /** A machine that is busy with other tests, and has half a processor for this one, is slow. */
 const limitMs = 90_000;
 
@@ -11,10 +14,11 @@ export async function waitUntil(
   condition: () => boolean | Promise<boolean>,
   timeoutMs = limitMs,
 ): Promise<void> {
-  const giveUpAt = Date.now() + timeoutMs;
+  const begunAt = Date.now();
   for (;;) {
     if (await condition()) return;
-    if (Date.now() > giveUpAt) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
-    await sleep(pollMs);
+    const waitedMs = Date.now() - begunAt;
+    if (waitedMs > timeoutMs) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
+    await sleep(Math.min(Math.max(waitedMs * pauseShare, shortestPauseMs), longestPauseMs));
   }
 }
