@@ -93,8 +93,8 @@ describe('making files in a pool', { skip }, () => {
     assert.equal(await entriesUsed(), used, 'nothing was begun');
   });
 
-  it('gives a dozen orders at once a dozen slots that share no memory', async () => {
-    const names = Array.from({ length: 12 }, (_, index) => `v/many-${index}`);
+  it('gives orders at once slots that share no memory', async () => {
+    const names = Array.from({ length: 6 }, (_, index) => `v/many-${index}`);
     await Promise.all(names.map((name) => make(name, [2n * mib])));
     const report = await master.do('famfs', 'fsck', master.modeFlag, master.poolPath(poolUuid));
     assert.match(report, /No allocation errors found/);
@@ -102,18 +102,18 @@ describe('making files in a pool', { skip }, () => {
   });
 
   it('finishes after kill -9 amid the work, without a file made twice', async () => {
-    const sizes = Array.from({ length: 12 }, () => 2n * mib);
+    const sizes = Array.from({ length: 6 }, () => 2n * mib);
     const used = await entriesUsed();
     const first = atMaster.calls.makeFiles(order('v/killed', sizes), {});
     await assert.rejects(async () => {
-      for await (const { filesMade } of first) if (filesMade === 5) await atMaster.kill();
+      for await (const { filesMade } of first) if (filesMade === 3) await atMaster.kill();
     });
     await atMaster.restart();
     await atMaster.ready(poolUuid);
     const reports = await make('v/killed', sizes);
-    assert.ok((reports[0]?.filesMade ?? 0) >= 5, 'what is there already is told first');
-    assert.equal(reports.at(-1)?.filesMade, 12);
-    await waitUntil('the log is read to its end', async () => (await entriesUsed()) === used + 13n);
+    assert.ok((reports[0]?.filesMade ?? 0) >= 3, 'what is there already is told first');
+    assert.equal(reports.at(-1)?.filesMade, 6);
+    await waitUntil('the log is read to its end', async () => (await entriesUsed()) === used + 7n);
   });
 
   it('zeroes files from end to end, and reports how far it is', async () => {
@@ -124,7 +124,7 @@ describe('making files in a pool', { skip }, () => {
     closeSync(fd);
     const reports = await zero('v/dirty', ['data-0', 'data-1']);
     assert.deepEqual(reports.at(-1), { bytesDone: 66n * mib, bytesTotal: 66n * mib });
-    assert.ok(readFileSync(path).every((byte) => byte === 0));
+    assert.ok(readFileSync(path).equals(Buffer.alloc(64 << 20)));
     await assert.rejects(zero('v/dirty', ['missing']), { reason: 'path-not-found' });
   });
 });
