@@ -6,20 +6,22 @@ import { parseArgs } from 'node:util';
 import { projectRoot, runTool } from './run-tool.ts';
 import { bundleForTests, cachedCompilation } from './test-programs.ts';
 
+// Tests of processes wait as much as they compute, so there are more at a time than processors.
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { name: { type: 'string' }, concurrency: { type: 'string', default: '2' } },
+  options: { name: { type: 'string' }, concurrency: { type: 'string', default: '3' } },
 });
 
-// Tests that need an API server are run by `npm run e2e`, which builds one; here only when a file is named.
-const needsApiServer = /\.api\.test\.ts$/;
+// Tests that need what takes minutes to build are run by what builds it, and here only when a file is named: an API
+// server by `npm run e2e`, Helm by `npm run chart`.
+const needsLongBuild = /\.api\.test\.ts$|(?:^|\/)chart\/(?:chart|values)\.test\.ts$/;
 
 const places = positionals.length > 0 ? positionals : ['src', 'tools', 'test', 'demo', 'bench'];
 const files = places.flatMap((place) =>
   place.endsWith('.test.ts')
     ? [place]
     : globSync('**/*.test.ts', { cwd: path.join(projectRoot, place) })
-        .filter((file) => !needsApiServer.test(file))
+        .filter((file) => !needsLongBuild.test(file))
         .map((file) => path.join(place, file)),
 );
 if (files.length === 0) {
