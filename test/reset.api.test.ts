@@ -15,7 +15,7 @@ const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
 
 const sizeBytes = 4n << 20n;
-const patienceMs = 120_000;
+const patienceMs = 300_000;
 const countFormats = `case "$(basename "$REAL")" in mkfs.famfs) echo mkfs >> $NOTES ;; esac`;
 
 describe('the reset of a pool', { skip }, () => {

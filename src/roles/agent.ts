@@ -70,10 +70,10 @@ function buildAgent(
   });
   const pools = new ObjectCache<FamfsPool>({ client, resource: famfsPools, log });
   const records = new KubernetesVolumeRecords({ client, cache: volumes, log, nodeName: nodeId });
-  const published = new PublishedVolumes({ client, mounter });
+  const published = new PublishedVolumes({ client, mounter, node: nodeId });
   const maker = new VolumeMaker({
     maker: slotMaker(mounter.calls),
-    publishedVolumeIds: () => published.ids(),
+    publishedVolumeIds: (left) => published.ids(left),
     ...{ records, node: nodeId, log },
   });
   const reports = new NodeReporter({

@@ -74,7 +74,7 @@ describe('a slot that is used again', () => {
   it('is recorded until its new volume is ready, and not afterwards', async () => {
     const { slot } = await leaveSlot();
     cluster.failures.set(cluster.pools[0]?.uuid ?? '', {
-      verb: 'zeroFiles',
+      verb: 'makeFiles',
       reason: 'pool-busy',
       timesLeft: 1,
     });

@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { FaultyRecords } from '../../test/faulty-records.ts';
 import { MemoryRecords } from '../../test/memory-records.ts';
+import { newSlot } from '../../test/volume-records-contract.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError } from '../errors.ts';
 import type { PoolUuid } from './ids.ts';
 import { type MakerPace, type SlotMaker, VolumeMaker } from './volume-maker.ts';
-import { newStatus, type VolumeRecord } from './volume-record.ts';
+import { newStatus, type SlotRecord, type VolumeRecord } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 
 const mib = 1n << 20n;
@@ -122,4 +123,38 @@ it('the maker of volumes fills nothing with zeros again because nobody could be 
   await untilReady(store);
   await making.stop();
   assert.deepEqual([begun, refusals.length], [1, 1]);
+});
+
+it('the maker of volumes fills a slot with zeros once, and again only when that is not recorded for this volume', async () => {
+  const layout = record.spec.layout;
+  const left: Omit<SlotRecord, 'version'> = {
+    ...newSlot({ slot: 'slot', poolUuid: record.spec.poolUuid, node: 'n1', layout }),
+    ...{ phase: 'Reusable', bytesZeroed: 4n * mib, promisedTo: 'one' },
+  };
+  for (const [change, zeroings] of [
+    [{}, 0],
+    [{ bytesZeroed: 2n * mib }, 1],
+    [{ layout: { ...layout, fileMode: 0o600 } }, 1],
+  ] as const) {
+    const store = new MemoryRecords();
+    await store.createSlot({ ...left, ...change });
+    await store.create(record);
+    let begun = 0;
+    const maker: SlotMaker = {
+      async *makeFiles() {
+        yield { filesMade: 1, logEntries: 3 };
+      },
+      async *zeroFiles() {
+        begun++;
+        yield { bytesDone: 4n * mib };
+      },
+    };
+    const making = newMaker(store, maker);
+    making.start();
+    await untilReady(store);
+    await making.stop();
+    assert.equal(begun, zeroings);
+    const { status } = (await store.get('one')) ?? assert.fail();
+    assert.deepEqual([status.filesMade, status.logEntries, status.bytesZeroed], [1, 3, 4n * mib]);
+  }
 });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
 import { type BackOff, backOffMs } from '../pace/back-off.ts';
 import { WokenLoop } from '../pace/woken-loop.ts';
-import { fileNamesOf, type SlotLayout } from './slot-layout.ts';
+import { fileNamesOf, isSameLayout, type SlotLayout, sizeOf } from './slot-layout.ts';
 import { isHeld, ownsSlot } from './slot-promise.ts';
 import { type SlotRecord, slotPath, type VolumeRecord, type VolumeStatus } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
@@ -32,13 +32,16 @@ export interface MakerLog {
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
+/** What a deleted volume left, as far as it matters who may still have that volume. */
+export type LeftSlot = Pick<SlotRecord, 'formerVolumeId' | 'poolUuid'>;
+
 export interface VolumeMakerParts {
   readonly records: VolumeRecords;
   readonly maker: SlotMaker;
   /** the name of this node, as records call it */
   readonly node: string;
-  /** Ids of volumes that some node may still have published; their slots are not touched. */
-  readonly publishedVolumeIds: () => Promise<ReadonlySet<string>>;
+  /** Ids of volumes that some node may still have published; of those that left these slots, above all. They are not touched. */
+  readonly publishedVolumeIds: (left: readonly LeftSlot[]) => Promise<ReadonlySet<string>>;
   readonly log: MakerLog;
   readonly pace?: MakerPace;
 }
@@ -143,7 +146,7 @@ export class VolumeMaker {
     const dirty = slots.filter(
       (slot) => slot.node === node && slot.phase === 'Scrubbing' && !isHeld(slot, volumes),
     );
-    const published = dirty.length === 0 ? new Set() : await this.#parts.publishedVolumeIds();
+    const published = dirty.length === 0 ? new Set() : await this.#parts.publishedVolumeIds(dirty);
     const tasks = [
       ...open.map((record) => this.#making(record)),
       ...dirty
@@ -208,22 +211,39 @@ export class VolumeMaker {
         made = { filesMade: progress.filesMade };
         if (progress.filesMade > 0) await making.perhaps(() => report(made));
       }
-      await report({ phase: 'Zeroing', filesMade: spec.layout.fileCount, logEntries, bytesZeroed: 0n });
-      const zeroing = new Paced(this.#pace.reportIntervalMs);
-      for await (const { bytesDone } of maker.zeroFiles(
-        spec.poolUuid,
-        directory,
-        fileNamesOf(spec.layout),
-        signal,
-      ))
-        await zeroing.perhaps(() => unlessAway(() => report({ bytesZeroed: bytesDone })));
-      const bytesZeroed = BigInt(spec.layout.fileCount) * spec.layout.fileSizeBytes;
-      await this.#untilTold(() => report({ phase: 'Ready', bytesZeroed }), spec.volumeId, signal);
+      made = { filesMade: spec.layout.fileCount, logEntries };
+      if (!(await this.#isProvenZero(name, spec))) await this.#zero(spec, made, report, signal);
+      const ready = { ...made, phase: 'Ready', bytesZeroed: sizeOf(spec.layout) } as const;
+      await this.#untilTold(() => report(ready), spec.volumeId, signal);
       log.info('volume made', { volumeId: spec.volumeId, pool: spec.poolUuid, path: directory });
     } catch (error) {
       // How much was made decides what may be forgotten of it, so it is told together with what went wrong.
       await this.#fail(error, spec.volumeId, signal, (problem) => report({ ...made, problem }));
     }
+  }
+
+  /**
+   * Whether the slot was filled with zeros, read back, and recorded so when its former volume had left it, and nobody has had it
+   * since: its record stays, promised to this very volume, until the volume is handed out.
+   */
+  async #isProvenZero(name: string, { slot, poolUuid, layout }: VolumeRecord['spec']): Promise<boolean> {
+    const record = (await this.#parts.records.slots()).find((each) => each.slot === slot);
+    if (record?.phase !== 'Reusable' || record.promisedTo !== name || record.poolUuid !== poolUuid)
+      return false;
+    return record.bytesZeroed === sizeOf(layout) && isSameLayout(record.layout, layout);
+  }
+
+  async #zero(
+    { poolUuid, slot, layout }: VolumeRecord['spec'],
+    made: Partial<VolumeStatus>,
+    report: (change: Partial<VolumeStatus>) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await report({ ...made, phase: 'Zeroing', bytesZeroed: 0n });
+    const paced = new Paced(this.#pace.reportIntervalMs);
+    const names = fileNamesOf(layout);
+    for await (const { bytesDone } of this.#parts.maker.zeroFiles(poolUuid, slotPath(slot), names, signal))
+      await paced.perhaps(() => unlessAway(() => report({ bytesZeroed: bytesDone })));
   }
 
   async #scrub(record: SlotRecord, signal: AbortSignal): Promise<void> {
@@ -240,10 +260,11 @@ export class VolumeMaker {
         signal,
       ))
         await paced.perhaps(() => unlessAway(() => report({ bytesZeroed: bytesDone })));
-      const bytesZeroed = BigInt(layout.fileCount) * layout.fileSizeBytes;
+      const bytesZeroed = sizeOf(layout);
       const tell = async (): Promise<void> => {
         // Whoever had it meanwhile may have written behind the zeroes.
-        if ((await this.#parts.publishedVolumeIds()).has(record.formerVolumeId)) throw calledOff(slot);
+        if ((await this.#parts.publishedVolumeIds([record])).has(record.formerVolumeId))
+          throw calledOff(slot);
         await report({ phase: 'Reusable', bytesZeroed });
       };
       await this.#untilTold(tell, record.formerVolumeId, signal);
