@@ -22,7 +22,9 @@ RUN sh tools/image/fetch-debian.sh "${TARGETARCH}"
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=secret,id=certificates \
     if [ -s /run/secrets/certificates ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/certificates; fi; \
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm cache clean --force --loglevel=error
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && rm -rf /root/.npm \
+    # Nobody checks types or form here.
+ && rm -rf node_modules/@biomejs node_modules/@typescript node_modules/node-linux-*/include
 COPY tools/image/fetch-native.ts tools/image/native-packages.ts tools/image/lockfile.ts tools/image/
 RUN --mount=type=secret,id=certificates \
     if [ -s /run/secrets/certificates ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/certificates; fi; \

@@ -42,14 +42,13 @@ async function main(): Promise<number> {
   };
   if (process.getuid?.() !== 0)
     throw new Error('Building the image needs root: it makes files of many owners.');
-  const folder = privateFolder();
-  if (folder === undefined) return runInPrivateNamespaces();
+  if (privateFolder() === undefined) return runInPrivateNamespaces();
   endOnSignals();
-  const built = await buildImage(order, folder, values.fresh || values['fresh-base']);
+  const built = await buildImage(order, values.fresh || values['fresh-base']);
   console.log(describe(built));
   if (!values['check-reproducible']) return 0;
   console.log('building it twice more, to compare …');
-  const differences = await findDifferences(order, folder);
+  const differences = await findDifferences(order);
   console.log(differences.length === 0 ? 'both are the same, to the last byte' : differences.join('\n\n'));
   return differences.length === 0 ? 0 : 1;
 }

@@ -1,5 +1,5 @@
 // Builds the image of this checkout by its Dockerfile and leaves it as an archive in dist/image, unless that is there.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { acquireFileLock } from '../../src/linux/file-lock.ts';
 import { projectRoot } from '../run-tool.ts';
@@ -28,13 +28,12 @@ const cache = path.join(projectRoot, '.cache/image');
 /**
  * Builds the image, tries it, and writes archive, bill of materials and a summary. Wants root and, the first time,
  * Debian's archive and a registry of npm.
- * @param folder an empty folder to work in
  * @param isFresh build although nothing has changed
  * @throws Error when it cannot be built, or does not do what the smoke test asks of it
  */
-export async function buildImage(order: ImageOrder, folder: string, isFresh: boolean): Promise<BuiltImage> {
-  mkdirSync(cache, { recursive: true });
-  using _lock = await acquireFileLock(path.join(cache, 'lock'));
+export async function buildImage(order: ImageOrder, isFresh: boolean): Promise<BuiltImage> {
+  using workshop = await enterWorkshop();
+  const { folder } = workshop;
   const build = prepareBuild(order, cache, folder);
   const files = outputFiles(build);
   const known = isFresh ? undefined : readSummary(files.summary);
@@ -67,9 +66,9 @@ export async function buildImage(order: ImageOrder, folder: string, isFresh: boo
  * Builds the image twice, from nothing but its base, and compares the two.
  * @returns what differs, a line each; nothing when they are the same to the last byte
  */
-export async function findDifferences(order: ImageOrder, folder: string): Promise<readonly string[]> {
-  mkdirSync(cache, { recursive: true });
-  using _lock = await acquireFileLock(path.join(cache, 'lock'));
+export async function findDifferences(order: ImageOrder): Promise<readonly string[]> {
+  using workshop = await enterWorkshop();
+  const { folder } = workshop;
   const build = prepareBuild(order, cache, folder);
   const [first, second] = ['first', 'second'].map((turn) => {
     const name = `localhost/famfs-csi:${turn}`;
@@ -84,6 +83,24 @@ export async function findDifferences(order: ImageOrder, folder: string): Promis
     [`manifest ${manifestDigest}`, ...layers.map(({ diffId }) => `layer ${diffId}`)].join('\n'),
   );
   return lines[0] === lines[1] ? [] : lines;
+}
+
+/** Waits until no other build runs; the folder is empty, and is removed at the end. */
+async function enterWorkshop(): Promise<{ readonly folder: string } & Disposable> {
+  mkdirSync(cache, { recursive: true });
+  const lock = await acquireFileLock(path.join(cache, 'lock'));
+  const folder = path.join(cache, 'work');
+  const clear = (): void => rmSync(folder, { recursive: true, force: true });
+  // One that was ended by force has left its own.
+  clear();
+  mkdirSync(folder);
+  return {
+    folder,
+    [Symbol.dispose]: () => {
+      clear();
+      lock.release();
+    },
+  };
 }
 
 function exportImage({ buildah }: ImageBuild, name: string, layout: string): string {

@@ -1,6 +1,6 @@
 // Runs buildah with a store of its own below .cache, so that a build neither needs nor leaves anything elsewhere.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 
 export class Buildah {
@@ -8,11 +8,11 @@ export class Buildah {
 
   /** @param store the folder of images and containers; made when missing */
   constructor(store: string) {
-    const root = path.join(store, 'storage');
-    const runRoot = path.join(store, 'run');
-    for (const folder of [root, runRoot]) mkdirSync(folder, { recursive: true, mode: 0o700 });
-    // The plainest of its storage drivers works on any file system and mounts nothing.
-    this.#options = ['--root', root, '--runroot', runRoot, '--storage-driver', 'vfs'];
+    mkdirSync(store, { recursive: true, mode: 0o700 });
+    // The plainest of its storage drivers works on any file system, but copies whole trees for each layer.
+    const driver = canOverlay(store) ? 'overlay' : 'vfs';
+    const [root, runRoot] = [path.join(store, driver), path.join(store, `${driver}-run`)];
+    this.#options = ['--root', root, '--runroot', runRoot, '--storage-driver', driver];
   }
 
   /**
@@ -77,5 +77,23 @@ export class Buildah {
   /** The text of a file in a container. */
   readFile(container: string, file: string): string {
     return readFileSync(path.join(this.run('mount', container), file), 'utf8');
+  }
+}
+
+/** Whether overlay file systems can be mounted upon a folder. To be called in a mount namespace of our own. */
+function canOverlay(folder: string): boolean {
+  const place = mkdtempSync(path.join(folder, 'probe-'));
+  try {
+    const [lower, upper, work, merged] = ['lower', 'upper', 'work', 'merged'].map((name) =>
+      path.join(place, name),
+    );
+    for (const part of [lower, upper, work, merged]) mkdirSync(part ?? '');
+    const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`;
+    const argv = ['-t', 'overlay', 'overlay', '-o', options, merged ?? ''];
+    if (spawnSync('mount', argv, { stdio: 'ignore' }).status !== 0) return false;
+    spawnSync('umount', [merged ?? ''], { stdio: 'ignore' });
+    return true;
+  } finally {
+    rmSync(place, { recursive: true });
   }
 }

@@ -39,3 +39,5 @@ const { values } = parseArgs({ options: { arch: { type: 'string' }, to: { type: 
 if (values.to === undefined) throw new Error('--to DIR is missing');
 const { node, koffi } = nativePackagesFor(architectureFrom(values.arch));
 for (const name of [node, koffi]) fetchPackage(name, path.join(values.to, name));
+// Headers and manuals are a third of it.
+for (const part of ['include', 'share']) rmSync(path.join(values.to, node, part), { recursive: true });

@@ -124,7 +124,7 @@ function commonOptions({ order, baseImage }: ImageBuild): string[] {
   const certificates = process.env.NODE_EXTRA_CA_CERTS;
   const registry = spawnSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).stdout.trim();
   return [
-    ...['--isolation', 'chroot', '--format', 'oci', '--no-cache', '--quiet'],
+    ...['--isolation', 'chroot', '--format', 'oci', '--layers', '--no-cache', '--quiet'],
     ...['--platform', `linux/${order.architecture}`],
     ...['--build-arg', `BASE=${baseImage}`],
     ...(order.base === undefined ? ['--pull-never'] : []),
