@@ -1,7 +1,7 @@
 # The image of famfs-csi: one program, a role for each process. `npm run image` builds it (tools/image), and so does
 #   docker buildx build --platform linux/amd64,linux/arm64 .
 # Nothing is run in the last stage, so that an image for another architecture needs no emulation, and nothing lies in its
-# layers but what was copied: no logs, caches or lists of packages. Why it is like this: docs/adr/0018.
+# layers but what was copied: no logs, caches or lists of packages. Why it is like this: docs/adr/0020.
 #
 # Build contexts: `famfs` with famfs's own programs, laid over / (--build-context famfs=DIR); the node's are used otherwise.
 # Secrets: `certificates`, authorities that npm trusts besides the usual ones.
