@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { foreignKinds } from '../tools/chart/foreign-kinds.ts';
 import { chartFolder, type RenderedObject, renderChart, runHelm } from '../tools/chart/helm.ts';
 import { valueFile, valueSets } from '../tools/chart/made-files.ts';
 import type { ApiAnswer } from './api-requester.ts';
@@ -12,9 +13,6 @@ import { ApiServer } from './api-server.ts';
 import { waitUntil } from './wait-until.ts';
 
 const applyHeaders = { 'content-type': 'application/apply-patch+yaml' };
-/** Kinds of others that not every cluster has; what they take is held against their own definitions elsewhere. */
-const foreignGroups = ['monitoring.coreos.com', 'security.openshift.io'];
-
 let server: ApiServer;
 /** Plural names by `GROUP/VERSION KIND`, and whether objects live in a namespace. */
 const served = new Map<string, { readonly plural: string; readonly namespaced: boolean }>();
@@ -57,6 +55,18 @@ async function makeAccounts(namespace: string, objects: readonly RenderedObject[
 }
 
 describe('every object of the chart', () => {
+  before(async () => {
+    for (const crd of foreignKinds()) {
+      assert.ok((await apply(crd)).status < 300);
+      const { group, names, versions } = crd.spec;
+      const route = `/apis/${group}/${versions[0].name}/${names.plural}`;
+      await waitUntil(
+        `${names.plural} are served`,
+        async () => (await server.request('GET', route)).status === 200,
+      );
+    }
+  });
+
   for (const name of valueSets) {
     test(`is taken by the API server, and no field of it is unknown (${name})`, async () => {
       const namespace = await makeNamespace();
@@ -64,7 +74,7 @@ describe('every object of the chart', () => {
         namespace,
         valueFiles: [valueFile(name)],
         values: { namespaceOverride: namespace },
-      }).filter(({ apiVersion }) => !foreignGroups.includes(apiVersion.split('/')[0] ?? ''));
+      });
       await makeAccounts(namespace, objects);
       for (const object of objects) {
         const { status, body } = await apply(object, '&dryRun=All');
@@ -164,52 +174,92 @@ describe('the CSIDriver', () => {
   });
 });
 
-describe('a release', () => {
-  test('installs with its pools at once, upgrades, leaves kinds and pools when it goes, and comes back to them', async () => {
-    const own = await ApiServer.start({ own: true });
-    try {
-      const kubeconfig = path.join(own.folder, 'kubeconfig');
-      writeFileSync(kubeconfig, own.kubeconfig());
-      const uuid = '4da8f6be-8dbd-4bfc-bad2-3c0f78ba87bf';
-      const values = (writes: string) =>
-        JSON.stringify({
-          pools: [{ name: 'shelf', fileSystemUUID: uuid, writes }],
-          storageClasses: [{ name: 'famfs' }],
-        });
-      const helm = (input: string, ...args: string[]): string => {
-        const { status, stdout, stderr } = runHelm([...args, '--namespace', 'famfs-csi'], input, kubeconfig);
-        assert.equal(status, 0, stdout + stderr);
-        return stdout;
-      };
-      const pool = async () => (await own.request('GET', '/apis/famfs.io/v1alpha1/famfspools/shelf')).body;
-      const chart = ['famfs-csi', chartFolder, '--values', '-'];
+describe('a cluster with a release', () => {
+  const uuid = '4da8f6be-8dbd-4bfc-bad2-3c0f78ba87bf';
+  const chart = ['famfs-csi', chartFolder, '--values', '-'];
+  let own: ApiServer;
+  let kubeconfig: string;
 
-      const notes = helm(values('Forbidden'), 'install', '--create-namespace', ...chart);
-      assert.match(notes, /helm -n famfs-csi test famfs-csi/);
-      const made = await pool();
-      assert.equal(made.spec.fileSystemUUID, uuid);
+  before(async () => {
+    own = await ApiServer.start({ own: true });
+    kubeconfig = path.join(own.folder, 'kubeconfig');
+    writeFileSync(kubeconfig, own.kubeconfig());
+  });
+  after(() => own.stop());
 
-      helm(values('Allowed'), 'upgrade', ...chart);
-      const upgraded = await pool();
-      assert.equal(upgraded.metadata.uid, made.metadata.uid, 'it is the same object');
-      assert.equal(upgraded.spec.writes, 'Allowed');
-      assert.match(helm('', 'get', 'manifest', 'famfs-csi'), /kind: FamfsPool/);
+  /** Runs Helm on it, with values or none. */
+  function helm(values: unknown, ...args: string[]): string {
+    const { status, stdout, stderr } = runHelm(
+      [...args, '--namespace', 'famfs-csi'],
+      JSON.stringify(values),
+      kubeconfig,
+    );
+    assert.equal(status, 0, stdout + stderr);
+    return stdout;
+  }
 
-      helm('', 'uninstall', 'famfs-csi');
-      assert.equal((await pool()).metadata.uid, made.metadata.uid);
-      const left = await own.request('GET', '/apis/storage.k8s.io/v1/csidrivers/csi.famfs.io');
-      assert.equal(left.status, 404);
-      for (const kind of ['famfspools', 'famfsnodes', 'famfsvolumes'])
-        await waitUntil(
-          `${kind} are served still`,
-          async () => (await own.request('GET', `/apis/famfs.io/v1alpha1/${kind}`)).status === 200,
-        );
+  test('has its pools at once, keeps them and their kinds when it goes, and comes back to them', async () => {
+    const values = (writes: string) => ({
+      pools: [{ name: 'shelf', fileSystemUUID: uuid, writes }],
+      storageClasses: [{ name: 'famfs' }],
+    });
+    const pool = async () => (await own.request('GET', '/apis/famfs.io/v1alpha1/famfspools/shelf')).body;
 
-      helm(values('Forbidden'), 'install', ...chart);
-      assert.equal((await pool()).metadata.uid, made.metadata.uid);
-      assert.equal((await pool()).spec.writes, 'Forbidden');
-    } finally {
-      await own.stop();
+    const notes = helm(values('Forbidden'), 'install', '--create-namespace', ...chart);
+    assert.match(notes, /helm -n famfs-csi test famfs-csi/);
+    const made = await pool();
+    assert.equal(made.spec.fileSystemUUID, uuid);
+
+    helm(values('Allowed'), 'upgrade', ...chart);
+    const upgraded = await pool();
+    assert.equal(upgraded.metadata.uid, made.metadata.uid, 'it is the same object');
+    assert.equal(upgraded.spec.writes, 'Allowed');
+    assert.match(helm({}, 'get', 'manifest', 'famfs-csi'), /kind: FamfsPool/);
+
+    helm({}, 'uninstall', 'famfs-csi');
+    assert.equal((await pool()).metadata.uid, made.metadata.uid);
+    const left = await own.request('GET', '/apis/storage.k8s.io/v1/csidrivers/csi.famfs.io');
+    assert.equal(left.status, 404);
+    for (const kind of ['famfspools', 'famfsnodes', 'famfsvolumes'])
+      await waitUntil(
+        `${kind} are served still`,
+        async () => (await own.request('GET', `/apis/famfs.io/v1alpha1/${kind}`)).status === 200,
+      );
+
+    helm(values('Forbidden'), 'install', ...chart);
+    assert.equal((await pool()).metadata.uid, made.metadata.uid);
+    assert.equal((await pool()).spec.writes, 'Forbidden');
+  });
+
+  test('keeps memory and sockets from pods when it is told to, and takes those of the driver', async () => {
+    helm({ devicePolicy: { enabled: true } }, 'upgrade', '--install', '--create-namespace', ...chart);
+    for (const namespace of ['default', 'famfs-csi', 'kube-system'])
+      await own.request('POST', `/api/v1/namespaces/${namespace}/serviceaccounts`, {
+        metadata: { name: 'default' },
+      });
+    const create = async (hostPath: string, namespace = 'default') => {
+      const volumes = [
+        { name: 'scratch', emptyDir: {} },
+        { name: 'host', hostPath: { path: hostPath } },
+      ];
+      const spec = { containers: [{ name: 'a', image: 'a' }], volumes };
+      const route = `/api/v1/namespaces/${namespace}/pods?dryRun=All`;
+      return own.request('POST', route, { metadata: { generateName: 'a-' }, spec });
+    };
+    await waitUntil('the policy is in force', async () => (await create('/dev/dax0.0')).status === 403);
+    for (const place of [
+      ...['/dev/dax1.0', '/dev//./dax0.0', '/run/famfs', '/run/famfs/pools/x', '/run/famfs-csi/mounter.sock'],
+      ...['/var/lib/kubelet/plugins/csi.famfs.io', '/var/run/famfs/', '/dev/shm/famfs-csi-sim/dax0.0'],
+    ]) {
+      const { status, body } = await create(place);
+      assert.equal(status, 403, place);
+      assert.match(body.message, /famfs memory and the sockets of its driver are not for pods/);
     }
+    for (const place of ['/dev', '/dev/daxes', '/run/famfsd', '/var/log']) {
+      const { status, body } = await create(place);
+      assert.equal(status, 201, `${place}: ${body.message}`);
+    }
+    for (const trusted of ['famfs-csi', 'kube-system'])
+      assert.equal((await create('/dev/dax0.0', trusted)).status, 201, trusted);
   });
 });

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { famfsNode, famfsPool, otherUuid, poolUuid, reportedPool } from '../../test/cluster-objects.ts';
 import { clusterFigures } from './cluster-figures.ts';
+import type { FamfsPoolStatus } from './famfs-pool.ts';
 
 const lastTransitionTime = '2026-01-01T00:00:00Z';
 
 test('objects are figures: sizes in bytes, conditions by word, pools by node', () => {
-  const status = {
+  const status: FamfsPoolStatus = {
     fileSystemUUID: poolUuid,
     capacity: {
       ...{ size: '8Gi', allocated: '1Gi', free: '7Gi', longestFreeRun: '4Gi', allocationUnit: '2Mi' },
@@ -14,10 +15,7 @@ test('objects are figures: sizes in bytes, conditions by word, pools by node', (
     volumes: { count: 3, live: '512Mi', kept: '0', reusable: '512Mi' },
     logEntries: { used: 12, total: 15000 },
     conditions: [
-      {
-        ...{ type: 'Ready', status: 'False', reason: 'MasterAway', message: 'It is away.' },
-        lastTransitionTime,
-      } as const,
+      { type: 'Ready', status: 'False', reason: 'MasterAway', message: 'It is away.', lastTransitionTime },
     ],
   };
   const figures = clusterFigures({

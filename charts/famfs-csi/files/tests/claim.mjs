@@ -2,7 +2,7 @@
 // empty. It only reads, so that it runs on nodes that publish nothing writable.
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 
-const file = '/volume/data';
+const { VOLUME_FILE: file = '/volume/data' } = process.env;
 const size = statSync(file).size;
 const wanted = Number(process.env.WANTED_BYTES);
 if (size < wanted) throw new Error(`${file} has ${size} bytes, where the claim asked for ${wanted}.`);

@@ -5,7 +5,7 @@ import https from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const driver = 'csi.famfs.io';
-const account = '/var/run/secrets/kubernetes.io/serviceaccount';
+const { SERVICE_ACCOUNT_DIR: account = '/var/run/secrets/kubernetes.io/serviceaccount' } = process.env;
 const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = '443' } = process.env;
 const {
   RELEASE_SELECTOR: selector,
