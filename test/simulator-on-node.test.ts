@@ -24,7 +24,7 @@ import { writableHierarchies } from '../src/mounter/launcher.ts';
 import { silentLogger } from '../src/observe/logger.ts';
 import { sourceProgram } from './driver-process.ts';
 import { assertNothingLeaked, enterPrivateMounts } from './private-mounts.ts';
-import { type HostContainer, SimulatedHost } from './simulated-host.ts';
+import { type ContainerVolumes, type HostContainer, SimulatedHost } from './simulated-host.ts';
 import { waitUntil } from './wait-until.ts';
 
 const { skipUnlessRoot } = enterPrivateMounts();
@@ -73,33 +73,45 @@ async function installed(host: SimulatedHost, name: string, ...flags: string[]):
   return stdout;
 }
 
+/** What preflight prints with --json. */
+interface Report {
+  readonly ok: boolean;
+  readonly checks: readonly { readonly name: string; readonly state: string; readonly found: string }[];
+}
+
+/** What the chart gives the mounter's container. */
+function mounterVolumes(): ContainerVolumes {
+  return {
+    plain: [directory, '/run/famfs-csi', '/var/lib/famfs-csi/sim'],
+    bidirectional: ['/run/famfs', '/var/lib/kubelet'],
+  };
+}
+
+function mounterFlags(name: string): Readonly<Record<string, string>> {
+  return {
+    'famfs-location': 'host',
+    'famfs-bin-dir': nodePath(name, 'bin'),
+    'dev-root': nodePath(name, 'dev'),
+    'sysfs-root': nodePath(name, 'sys'),
+    'system-uuid-path': nodePath(name, 'opt/famfs/system_uuid'),
+    'famfs-tmp-dir': '/run/famfs/tmp',
+  };
+}
+
+function flagWords(flags: Readonly<Record<string, string>>): string[] {
+  return Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`);
+}
+
 /** The mounter's own container: with the volumes and flags that the chart gives it. */
 class ContainedMounter {
   readonly client: MounterClient;
   readonly container: HostContainer;
 
   constructor(host: SimulatedHost, name: string) {
-    const volumes = {
-      plain: [directory, '/run/famfs-csi', '/var/lib/famfs-csi/sim'],
-      bidirectional: ['/run/famfs', '/var/lib/kubelet'],
-    };
-    const flags = {
-      'famfs-location': 'host',
-      'famfs-bin-dir': nodePath(name, 'bin'),
-      'dev-root': nodePath(name, 'dev'),
-      'sysfs-root': nodePath(name, 'sys'),
-      'system-uuid-path': nodePath(name, 'opt/famfs/system_uuid'),
-      'famfs-tmp-dir': '/run/famfs/tmp',
-      'scan-interval': '250ms',
-      'log-format': 'text',
-    };
-    const argv = [
-      ...sourceProgram,
-      'mounter',
-      ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`),
-    ];
+    const flags = { ...mounterFlags(name), 'scan-interval': '250ms', 'log-format': 'text' };
+    const argv = [...sourceProgram, 'mounter', ...flagWords(flags)];
     const log = path.join(directory, `mounter-${name}.log`);
-    this.container = host.startContainer(`famfs-csi-test/${name}`, volumes, hierarchies, log, argv);
+    this.container = host.startContainer(`famfs-csi-test/${name}`, mounterVolumes(), hierarchies, log, argv);
     this.client = new MounterClient({
       address: host.path('/run/famfs-csi/mounter.sock'),
       logger: silentLogger,
@@ -205,6 +217,27 @@ describe('the simulator on a node', { skip }, () => {
     const { exitCode, stdout } = await first.run(nodePath('one', 'bin/famfs'), '--version');
     assert.equal(exitCode, 0);
     assert.match(stdout, /famfs/);
+  });
+
+  it('is what preflight finds in the place of the mounter, and what is missing elsewhere', async () => {
+    const { 'famfs-tmp-dir': _, ...flags } = mounterFlags('one');
+    const look = async (volumes: ContainerVolumes) => {
+      const argv = [...sourceProgram, 'preflight', '--json', ...flagWords(flags)];
+      const { exitCode, stdout, stderr } = await first.runInContainer(volumes, ...argv);
+      assert.equal(stderr, '');
+      const report: Report = JSON.parse(stdout);
+      const missing = report.checks.filter(({ state }) => state === 'missing');
+      return { exitCode, missing: missing.map(({ name }) => name), stdout };
+    };
+    const right = await look(mounterVolumes());
+    assert.deepEqual(right.missing, [], right.stdout);
+    assert.equal(right.exitCode, 0);
+    assert.match(right.stdout, /famfs .*nodes\/one\/bin of the host answers: famfs/);
+    assert.match(right.stdout, /control groups of their own on the host/);
+    const { plain = [], bidirectional = [] } = mounterVolumes();
+    const wrong = await look({ plain: [...plain, ...bidirectional] });
+    assert.deepEqual(wrong.missing, ['propagation /var/lib/kubelet', 'propagation /run/famfs']);
+    assert.equal(wrong.exitCode, 1);
   });
 
   it('serves a mounter in a container, whose mounts and binds the host sees', async () => {
@@ -315,5 +348,14 @@ describe('the simulator on a node', { skip }, () => {
       assert.match(stderr, sentence);
     }
     rmdirSync(first.path('/etc/famfs-csi-test'));
+  });
+
+  it('refuses a node whose kernel cannot pass FUSE through to memory', async () => {
+    assert.equal((await first.run('mount', '--bind', '/dev/null', '/dev/fuse')).exitCode, 0);
+    const { exitCode, stderr } = await install(first, 'one');
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /cannot show simulated memory: the simulator needs FUSE passthrough, of Linux 6\.9/);
+    assert.equal((await first.run('umount', '/dev/fuse')).exitCode, 0);
+    await installed(first, 'one');
   });
 });

@@ -48,43 +48,50 @@ export async function hostCheck(location: CommandLocation): Promise<NodeCheck> {
 }
 
 /**
- * Whether mounts below a directory are seen on both sides of this container's border.
- * @param what `directory-kubelet` or the like
+ * Whether mounts below a directory are seen on both sides of this container's border; on the host itself, whether they
+ * could be.
+ * @param madeLater the mounter makes the directory
  * @param table this process's mounts
  */
 export function propagationCheck(
-  name: string,
   directory: string,
+  madeLater: boolean,
   location: CommandLocation,
   table: readonly MountTableEntry[],
 ): NodeCheck {
-  const why =
-    'What the mounter mounts there has to be seen by the host, and so by pods; and the other way round.';
+  const name = `propagation ${directory}`;
   const missing = (found: string, remedy: string): NodeCheck => ({
-    ...({ name, state: 'missing', reason: 'dependency-missing', found, why, remedy } as const),
+    ...({ name, state: 'missing', reason: 'dependency-missing', found, remedy } as const),
+    why: 'What the mounter mounts there has to be seen by the host, and so by pods.',
   });
+  const hostsOwn = pathSeenFromHere(location, directory);
+  const isOnHost =
+    location.kind === 'image' || mountNamespaceOf('self') === mountNamespaceOf(location.hostPid);
   const here = identityOf(directory);
-  if (here === undefined)
+  if (here === undefined && !(isOnHost && madeLater)) {
     return missing(
       `There is no ${directory}.`,
-      'Mount the directory of the host there, or name the right one.',
+      isOnHost
+        ? 'Name the right one.'
+        : 'Mount the directory of the host at the same path, or name the right one.',
     );
-  if (location.kind === 'host' && identityOf(pathSeenFromHere(location, directory)) !== here) {
+  }
+  if (!isOnHost && identityOf(hostsOwn) !== here) {
     return missing(
       `${directory} is not the directory of that name on the host.`,
       'Mount it by hostPath at the same path, mountPropagation: Bidirectional.',
     );
   }
-  if (location.kind === 'host' && mountNamespaceOf('self') === mountNamespaceOf(location.hostPid))
-    return ok(name, `${directory} is the host's own.`);
   const mount = mountOf(directory, table);
-  const isShared = mount?.optionalFields.some((field) => field.startsWith('shared:')) === true;
-  if (isShared) return ok(name, `${directory} is shared with the host.`);
+  if (mount?.optionalFields.some((field) => field.startsWith('shared:')) === true) {
+    return ok(
+      name,
+      `Mounts below ${directory} are seen by ${isOnHost ? 'containers that share it' : 'the host'}.`,
+    );
+  }
   return missing(
     `${directory} is on a mount (${mount?.mountPoint ?? 'unknown'}) that is not shared.`,
-    location.kind === 'host'
-      ? 'Mount it with mountPropagation: Bidirectional; on the host its mount must be shared (mount --make-rshared /).'
-      : 'mount --make-rshared on it, or on /.',
+    `${isOnHost ? '' : 'Mount it with mountPropagation: Bidirectional. '}On the host: mount --make-rshared /.`,
   );
 }
 

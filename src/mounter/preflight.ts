@@ -1,4 +1,5 @@
 // Everything that a node needs to serve famfs, looked at in one go, in groups for a person. Changes nothing.
+import path from 'node:path';
 import type { CommandLocation } from '../famfs/command-location.ts';
 import { deviceChecks, famfsVersionCheck, identityCheck, isSimulator } from './famfs-checks.ts';
 import {
@@ -45,41 +46,59 @@ export interface CheckGroup {
   readonly checks: readonly NodeCheck[];
 }
 
-/** Looks at everything. Fails never: what cannot be looked at is missing. */
+/** Looks at everything. Fails never: what cannot be looked at is not called missing, but why it cannot be is. */
 export async function preflight(places: PreflightPlaces): Promise<CheckGroup[]> {
-  const { location, mode } = places;
+  const { location, mode, famfsBinDir } = places;
+  const host = await hostCheck(location);
+  const isSeen = host.state !== 'missing';
   const inKernel = readFamfsInKernel(location);
-  const simulated = isSimulator(location, places.famfsBinDir);
   const table = ownMounts();
-  const rights = location.kind === 'host' ? ['CAP_SYS_ADMIN', 'CAP_SYS_PTRACE'] : ['CAP_SYS_ADMIN'];
   const isFuse = mode === 'fuse' || (mode === 'auto' && !inKernel.standalone);
+  const ofHost = (name: string, look: () => NodeCheck): NodeCheck => (isSeen ? look() : unseen(name));
   return [
+    {
+      title: 'Host',
+      checks: [
+        host,
+        rightsCheck(location.kind === 'host' ? ['CAP_SYS_ADMIN', 'CAP_SYS_PTRACE'] : ['CAP_SYS_ADMIN']),
+        ofHost('launcher', () => launcherCheck(places.launcher, isFuse)),
+        memlockCheck(location),
+      ],
+    },
     {
       title: 'Kernel',
       checks: [
         ...kernelCallChecks(),
-        famfsKernelCheck(inKernel, mode, simulated),
-        fuseDeviceCheck(location, mode, inKernel),
-        rightsCheck(rights),
+        famfsKernelCheck(inKernel, mode, isSimulator(location, famfsBinDir)),
+        ofHost('fuse-device', () => fuseDeviceCheck(location, mode, inKernel)),
       ],
     },
     {
       title: 'famfs',
-      checks: [await famfsVersionCheck(location, places.famfsBinDir), identityCheck(places.systemUuidPath)],
-    },
-    { title: 'Memory', checks: deviceChecks(places.sysfsRoot, places.devRoot, places.allowDriverSwitch) },
-    {
-      title: 'Host',
       checks: [
-        await hostCheck(location),
-        ...places.kubeletDirs.map((directory) =>
-          propagationCheck('kubelet-directory', directory, location, table),
-        ),
+        isSeen ? await famfsVersionCheck(location, famfsBinDir) : unseen('famfs-programs'),
+        identityCheck(places.systemUuidPath),
+      ],
+    },
+    {
+      title: 'Memory',
+      checks: deviceChecks(places.sysfsRoot, places.devRoot, places.allowDriverSwitch),
+    },
+    {
+      title: 'Directories',
+      checks: [
+        ...places.kubeletDirs.map((folder) => propagationCheck(folder, false, location, table)),
+        propagationCheck(path.dirname(places.poolDir), true, location, table),
         poolPlacesCheck(places.poolDir, places.shadowDir, location),
-        launcherCheck(places.launcher, isFuse),
         socketCheck(places.socket),
-        memlockCheck(location),
       ],
     },
   ];
+}
+
+function unseen(name: string): NodeCheck {
+  return {
+    ...({ name, state: 'note' } as const),
+    found: `Not looked at (${name}): the host cannot be entered.`,
+  };
 }

@@ -27,7 +27,7 @@ function jsonOf(groups: readonly CheckGroup[], isServing: boolean): string {
   const checks = groups.flatMap(({ title, checks: found }) =>
     found.map((check) => ({ group: title, ...check })),
   );
-  return `${printableJson(JSON.stringify({ ok: isServing, checks }, null, 2))}\n`;
+  return `${printableJson(JSON.stringify({ ok: isServing, checks }))}\n`;
 }
 
 function pageOf(groups: readonly CheckGroup[], isServing: boolean): string {
