@@ -45,8 +45,10 @@ export function nextReset(view: ResetView): ResetStep {
   if (before?.phase === 'Formatting') return whileFormatting(view, before);
   const isAsked = uuid !== undefined && metadata.annotations?.[resetAnnotation] === uuid;
   if (!isAsked || metadata.deletionTimestamp !== undefined) return { kind: 'none' };
-  const obstacle = obstacleTo(view, uuid);
-  if (before?.phase === 'Releasing') return whileReleasing(view, before, obstacle);
+  const known = obstacleTo(view, uuid);
+  // Nodes that are restarted amid it are waited for, as those that have not answered yet.
+  if (before?.phase === 'Releasing') return whileReleasing(view, before, known);
+  const obstacle = known ?? unreachable(view, uuid);
   if (obstacle !== undefined) return refused(view, before ?? { fileSystemUUID: uuid }, obstacle);
   const pausesStill = before?.attempt !== undefined && passedMs(view, before) < pauseMs;
   if (pausesStill) return { kind: 'at', reset: before };
@@ -104,7 +106,7 @@ function whileReleasing(
     return refused(view, before, problemIn(answer, `Node ${node} does not let go of it`));
   }
   if (obstacle !== undefined) return refused(view, before, obstacle);
-  const open = seersOf(view, before.fileSystemUUID).filter(({ pool }) => !pool.held);
+  const open = seersOf(view, before.fileSystemUUID).filter((seer) => !seer.pool.held || isAway(seer));
   if (open.length === 0)
     return { kind: 'at', reset: { ...before, phase: 'Formatting', since: view.now.toISOString() } };
   if (passedMs(view, before) < releaseTimeoutMs) return { kind: 'at', reset: before };
@@ -134,7 +136,7 @@ function obstacleTo(view: ResetView, uuid: string): RecordProblem | undefined {
     };
   }
   if (volumes.length > 0) return inUse(pool, volumes);
-  return unreachable(view, uuid) ?? published(view, uuid) ?? unformattable(view, uuid, format.nodeName);
+  return published(view, uuid) ?? unformattable(view, uuid, format.nodeName);
 }
 
 function inUse({ metadata }: FamfsPool, names: readonly string[]): RecordProblem {
@@ -146,7 +148,7 @@ function inUse({ metadata }: FamfsPool, names: readonly string[]): RecordProblem
 
 /** A node that cannot be asked may have the pool mounted, and pods in it. */
 function unreachable(view: ResetView, uuid: string): RecordProblem | undefined {
-  const away = seersOf(view, uuid).filter(({ node }) => node.absence !== undefined || !node.isSettled);
+  const away = seersOf(view, uuid).filter(isAway);
   if (away.length === 0) return undefined;
   const reasons = away.map(
     ({ node: { name, absence } }) => `${name} ${absence ?? 'has no mounter that serves'}`,
@@ -197,6 +199,11 @@ function unformattable(view: ResetView, uuid: string, nodeName: string): RecordP
 interface Seer {
   readonly node: NodeReport;
   readonly pool: ReportedPool;
+}
+
+/** What it said last is the past: it may have been started anew since, and have the pool mounted. */
+function isAway({ node: { absence, isSettled } }: Seer): boolean {
+  return absence !== undefined || !isSettled;
 }
 
 /** Nodes that have the pool, as they said last. A Node that was deleted is taken to be off. */
