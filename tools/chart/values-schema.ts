@@ -8,7 +8,7 @@ type Schema = Readonly<Record<string, unknown>>;
 /** The text of values.schema.json. */
 export function valuesSchema(settings: readonly Setting[]): string {
   const schema = {
-    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Values of the chart famfs-csi',
     description: 'Made from values.yaml by `npm run chart -- --write`.',
     ...groupSchema(settings),
