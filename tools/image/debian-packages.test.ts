@@ -55,13 +55,16 @@ describe('the records of dpkg', () => {
 
   test('give back every package that was written into them', () => {
     const word = fc.stringMatching(/^[a-z0-9][a-z0-9+.-]{1,12}$/);
-    const found = fc.record({
-      name: word,
-      version: word,
-      architecture: fc.constantFrom('amd64', 'arm64', 'all'),
-      source: word,
-      sourceVersion: word,
-    });
+    const found = fc.record(
+      {
+        name: word,
+        version: word,
+        architecture: fc.constantFrom('amd64', 'arm64', 'all'),
+        source: word,
+        sourceVersion: word,
+      },
+      { noNullPrototype: true },
+    );
     fc.assert(
       fc.property(fc.uniqueArray(found, { selector: ({ name }) => name }), (packages) => {
         const sorted = packages.toSorted((a, b) => (a.name < b.name ? -1 : 1));

@@ -111,7 +111,11 @@ function debianEntry({ name, version, architecture, source, sourceVersion }: Deb
   return {
     ...unstated(name, version, spdxId('deb', name)),
     primaryPackagePurpose: 'LIBRARY',
-    externalRefs: [purl(`pkg:deb/debian/${name}@${encodeURIComponent(version)}?${qualifiers.join('&')}`)],
+    externalRefs: [
+      purl(
+        `pkg:deb/debian/${encodeURIComponent(name)}@${encodeURIComponent(version)}?${qualifiers.join('&')}`,
+      ),
+    ],
   };
 }
 
