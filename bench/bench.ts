@@ -1,6 +1,7 @@
 // `npm run bench`: measures the driver against others on this machine, in one run, and reports what it found as a
 // table, as JSON lines, as a chart and as a page. What is said about speed comes from here.
 import { readlinkSync, writeFileSync } from 'node:fs';
+import { isApiServerBuilt } from '../e2e/kubernetes-program.ts';
 import { goVersion } from '../tools/go-program.ts';
 import { endOnSignals, privateFolder, runInPrivateNamespaces } from '../tools/private-namespaces.ts';
 import type { Bench, Figure, Need } from './figure.ts';
@@ -62,6 +63,10 @@ function whyNot(need: Need): string | undefined {
   switch (need) {
     case 'go':
       return goVersion() === undefined ? 'it needs Go: client and peer are Go programs' : undefined;
+    case 'kubernetes':
+      return isApiServerBuilt()
+        ? undefined
+        : 'it needs an API server, which `npm run e2e -- api` builds once (some minutes)';
     case 'root':
       return isRoot() ? undefined : 'it needs root, and a user namespace is not enough';
   }

@@ -25,8 +25,8 @@ export interface Effort {
  */
 export type Setting = 'simulated' | 'self-check' | 'hardware';
 
-/** What a machine may lack. */
-export type Need = 'go' | 'root';
+/** What a machine may lack; `kubernetes`: an API server and etcd, which `npm run e2e` builds. */
+export type Need = 'go' | 'root' | 'kubernetes';
 
 /** A driver that a figure has for itself, and what publishes the directory of its pool that holds a small file `data`. */
 export interface OwnDriver {

@@ -2,6 +2,7 @@
 import type { Figure } from './figure.ts';
 import { besideABadPool } from './figures/beside-a-bad-pool.ts';
 import { burst } from './figures/burst.ts';
+import { cluster } from './figures/cluster.ts';
 import { logReading } from './figures/log-reading.ts';
 import { mapping } from './figures/mapping.ts';
 import { memory } from './figures/memory.ts';
@@ -24,6 +25,7 @@ export const figures: readonly Figure[] = [
   rpc,
   start,
   provisioning,
+  cluster,
   logReading,
   memory,
 ];

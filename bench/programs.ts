@@ -16,10 +16,11 @@ export async function buildPrograms(folder: string): Promise<Programs> {
   writeFileSync(path.join(folder, 'package.json'), '{"type":"commonjs"}\n');
   // koffi is not part of a bundle: it loads a native library.
   symlinkSync(path.join(projectRoot, 'node_modules'), path.join(folder, 'node_modules'));
-  return { node: await program('node', folder), mounter: await program('mounter', folder) };
+  return { node: await buildProgram('node', folder), mounter: await buildProgram('mounter', folder) };
 }
 
-async function program(name: string, folder: string): Promise<readonly string[]> {
+/** Bundles one role into a folder that `buildPrograms` has made. */
+export async function buildProgram(name: string, folder: string): Promise<readonly string[]> {
   const bundle = bundles.find((each) => each.name === name);
   if (bundle === undefined) throw new Error(`tools/bundle.ts makes no bundle "${name}"`);
   const { file } = await makeBundle(bundle, folder);

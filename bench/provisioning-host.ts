@@ -153,6 +153,7 @@ function recordsText(pool: string, count: number): string {
       node: 'bench',
       layout,
       range,
+      access: 'rw',
     };
     const status = { phase: 'Ready', filesMade: 1, bytesZeroed: size, logEntries: index + 2 };
     const record = { name, version: `${index + 1}`, deleting: false, spec, status };
