@@ -62,9 +62,10 @@ function layOutNode(architecture: Architecture, place: string): NpmPackage[] {
   cpSync(path.join(native, node, 'bin/node'), path.join(place, 'bin/node'));
   chmodSync(path.join(place, 'bin/node'), 0o755);
   const modules = path.join(place, 'node_modules');
-  // Of koffi what runs; its C++ sources and its documentation are most of it.
+  // Of koffi what runs; C++ and documentation are most of it.
   const isNeeded = (source: string): boolean =>
-    !/\/(?:doc|vendor|lib|src\/koffi\/src)(?:\/|$)|\.md$/.test(source);
+    !/\/(?:doc|vendor|lib)(?:\/|$)|\.(?:md|ts|txt|cc|hh|h|inc|S|asm|lock)$/.test(source) ||
+    /LICENSE/.test(source);
   cpSync(path.join(projectRoot, 'node_modules/koffi'), path.join(modules, 'koffi'), {
     recursive: true,
     filter: (source) => isNeeded(path.relative(path.join(projectRoot, 'node_modules'), source)),
