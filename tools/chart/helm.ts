@@ -56,6 +56,13 @@ export function helmVersion(): string {
  * @throws Error when there is no Go, or it does not build
  */
 export function buildHelm(): string {
+  executable ??= buildFromModule();
+  return executable;
+}
+
+let executable: string | undefined;
+
+function buildFromModule(): string {
   const version = `-X helm.sh/helm/v4/internal/version.version=${helmVersion()}`;
   return buildGoProgram({
     module,

@@ -1,3 +1,4 @@
+// The chart as Helm sees and renders it: lint, records, and what of it must never change. Run by `npm run chart`.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
