@@ -25,12 +25,32 @@ const projectRoot = path.dirname(import.meta.dirname);
  * several hosts can have one memory.
  */
 const hostScript = `set -e
+if [ "$2" = cgroup2 ]; then umount -R /sys/fs/cgroup; mount -t cgroup2 cgroup2 /sys/fs/cgroup; fi
 mount --make-rshared /
 for place in /run /var/lib; do mount -t tmpfs -o mode=755 host "$place"; done
 mkdir -p /run/famfs /run/famfs-csi /var/lib/kubelet/pods /var/lib/famfs-csi
 mount --bind "$1" /dev/shm
 echo ready
 while :; do wait; sleep 1; done
+`;
+
+/** Process 1 of a host on which there is a static busybox and nothing else: no C library, no loader. */
+const bareHostScript = `set -e
+mount --make-private /
+mount -t tmpfs -o mode=755 host /mnt
+mount --make-private /mnt
+cd /mnt
+mkdir -p bin proc sys dev run var/lib old
+cp /bin/busybox bin/busybox
+for name in sh mount umount mkdir cat; do ln -s busybox bin/$name; done
+for place in proc sys dev; do mount --rbind /$place $place; done
+mount --bind "$1" dev/shm
+pivot_root . old
+exec /bin/busybox sh -c '
+busybox umount -l /old
+mount -o rshared none /
+echo ready
+while :; do wait; busybox sleep 1; done'
 `;
 
 /**
@@ -79,8 +99,13 @@ export class SimulatedHost {
     this.pid = pid;
   }
 
-  /** @param memory the directory, on tmpfs, that the host has as /dev/shm */
-  static async start(memory: string): Promise<SimulatedHost> {
+  /**
+   * @param memory the directory, on tmpfs, that the host has as /dev/shm
+   * @param kind `plain`: the programs and control groups of this machine; `cgroup2`: control groups of version 2 alone;
+   *   `bare`: a static busybox and nothing else
+   */
+  static async start(memory: string, kind: 'plain' | 'cgroup2' | 'bare' = 'plain'): Promise<SimulatedHost> {
+    const script = kind === 'bare' ? bareHostScript : hostScript;
     const options = [
       '--mount',
       '--pid',
@@ -90,7 +115,7 @@ export class SimulatedHost {
       '--propagation',
       'private',
     ];
-    const unshare = spawn('unshare', [...options, '--', 'sh', '-c', hostScript, 'host', memory], {
+    const unshare = spawn('unshare', [...options, '--', 'sh', '-c', script, 'host', memory, kind], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const [line] = await Promise.race([
@@ -119,6 +144,16 @@ export class SimulatedHost {
   runInContainer(volumes: ContainerVolumes, ...argv: readonly string[]): Promise<CommandResult> {
     const [file = '', ...args] = this.#containing(volumes, argv);
     return runCommand(file, args, { env: { NODE_COMPILE_CACHE: compileCache() } });
+  }
+
+  /**
+   * As `runInContainer`, with the root of this machine and none of the host's directories: on a host that has nothing a
+   * container could be made from.
+   */
+  runInForeignContainer(...argv: readonly string[]): Promise<CommandResult> {
+    const target = ['--target', String(this.pid), '--pid'];
+    const own = ['unshare', '--mount', '--mount-proc', '--propagation', 'private'];
+    return runCommand('nsenter', [...target, '--', ...own, '--', ...argv]);
   }
 
   /** Starts a program in a container with a control group of its own. */

@@ -8,14 +8,13 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  rmdirSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { removeCgroup } from '../src/linux/cgroups.ts';
+import { type CgroupHierarchy, removeCgroup } from '../src/linux/cgroups.ts';
 import { type CommandResult, runCommand } from '../src/linux/child-process.ts';
 import { mountFileSystem, unmount } from '../src/linux/mounts.ts';
 import { listProcesses, mountNamespaceOf } from '../src/linux/processes.ts';
@@ -32,6 +31,9 @@ after(assertNothingLeaked);
 
 const hierarchies = writableHierarchies(process.pid);
 const skip = skipUnlessRoot || (hierarchies.length === 0 && 'no control groups can be made here');
+const noCgroup2 =
+  !hierarchies.some(({ version }) => version === 2) && 'control groups of version 2 are not mounted here';
+const noBusybox = !existsSync('/bin/busybox') && 'needs busybox-static in /bin/busybox';
 const projectRoot = path.dirname(import.meta.dirname);
 const simulatorDirectory = '/var/lib/famfs-csi/sim';
 
@@ -107,11 +109,11 @@ class ContainedMounter {
   readonly client: MounterClient;
   readonly container: HostContainer;
 
-  constructor(host: SimulatedHost, name: string) {
+  constructor(host: SimulatedHost, name: string, groups: readonly CgroupHierarchy[]) {
     const flags = { ...mounterFlags(name), 'scan-interval': '250ms', 'log-format': 'text' };
     const argv = [...sourceProgram, 'mounter', ...flagWords(flags)];
     const log = path.join(directory, `mounter-${name}.log`);
-    this.container = host.startContainer(`famfs-csi-test/${name}`, mounterVolumes(), hierarchies, log, argv);
+    this.container = host.startContainer(`famfs-csi-test/${name}`, mounterVolumes(), groups, log, argv);
     this.client = new MounterClient({
       address: host.path('/run/famfs-csi/mounter.sock'),
       logger: silentLogger,
@@ -174,14 +176,14 @@ describe('the simulator on a node', { skip }, () => {
   let poolUuid: string;
   const target = '/var/lib/kubelet/pods/p/volumes/kubernetes.io~csi/pv/mount';
 
-  async function startHost(): Promise<SimulatedHost> {
-    const host = await SimulatedHost.start(memoryMount);
+  async function startHost(kind?: 'cgroup2' | 'bare'): Promise<SimulatedHost> {
+    const host = await SimulatedHost.start(memoryMount, kind);
     hosts.push(host);
     return host;
   }
 
-  function startMounter(host: SimulatedHost, name: string): ContainedMounter {
-    const mounter = new ContainedMounter(host, name);
+  function startMounter(host: SimulatedHost, name: string, groups = hierarchies): ContainedMounter {
+    const mounter = new ContainedMounter(host, name, groups);
     mounters.push(mounter);
     return mounter;
   }
@@ -336,9 +338,11 @@ describe('the simulator on a node', { skip }, () => {
   });
 
   it('refuses in a sentence what cannot work', async () => {
+    const ramfs = 'mkdir /var/lib/ram && mount -t ramfs ram /var/lib/ram';
+    assert.equal((await first.run('sh', '-c', ramfs)).exitCode, 0);
     const refusals: readonly [readonly string[], RegExp][] = [
       [['--device=dax0.0=1GiB'], /famfs takes no less than 4GiB/],
-      [['--memory=/etc/famfs-csi-test'], /is not on tmpfs, so what is written there would not be memory/],
+      [['--memory=/var/lib/ram/memory'], /is not on tmpfs, so what is written there would not be memory/],
       [['--directory=/proc/sim'], /The host's \/proc is mounted noexec, so the simulator cannot be put into/],
       [['--host-pid=4194304'], /needs the host's process ids/],
     ];
@@ -347,7 +351,6 @@ describe('the simulator on a node', { skip }, () => {
       assert.notEqual(exitCode, 0);
       assert.match(stderr, sentence);
     }
-    rmdirSync(first.path('/etc/famfs-csi-test'));
   });
 
   it('refuses a node whose kernel cannot pass FUSE through to memory', async () => {
@@ -357,5 +360,36 @@ describe('the simulator on a node', { skip }, () => {
     assert.match(stderr, /cannot show simulated memory: the simulator needs FUSE passthrough, of Linux 6\.9/);
     assert.equal((await first.run('umount', '/dev/fuse')).exitCode, 0);
     await installed(first, 'one');
+  });
+
+  it('keeps its daemon on a host with control groups of version 2 alone', { skip: noCgroup2 }, async () => {
+    const host = await startHost('cgroup2');
+    await installed(host, 'three');
+    const mounter = startMounter(
+      host,
+      'three',
+      hierarchies.filter(({ version }) => version === 2),
+    );
+    assert.equal((await mounter.readyPool()).uuid, poolUuid);
+    assert.equal(mounter.client.view.state?.launcher, 'cgroup');
+    const [daemon] = daemonsOf(host);
+    assert.ok(daemon !== undefined);
+    await mounter.kill();
+    assert.deepEqual(daemonsOf(host), [daemon]);
+    const { stdout } = await host.run('cat', `/run/famfs/pools/${poolUuid}/samples/hello.txt`);
+    assert.match(stdout, /^Hello/);
+  });
+
+  it('runs on a host without a C library', { skip: noBusybox }, async () => {
+    const host = await startHost('bare');
+    const bundle = simulatorBundle(path.join(directory, 'image'));
+    const argv = [process.execPath, bundle, 'install', '--node-name=bare'];
+    const { exitCode, stdout, stderr } = await host.runInForeignContainer(...argv);
+    assert.equal(exitCode, 0, stdout + stderr);
+    const script = `set -e; mkdir /run/famfs/pool
+      ${nodePath('bare', 'bin/famfs')} mount --fuse ${nodePath('bare', 'dev/dax0.0')} /run/famfs/pool >/dev/null
+      cat /run/famfs/pool/samples/hello.txt; umount /run/famfs/pool`;
+    const read = await host.run('/bin/busybox', 'sh', '-c', script);
+    assert.match(read.stdout, /^Hello/, read.stderr);
   });
 });
