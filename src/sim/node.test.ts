@@ -10,7 +10,9 @@ import { createDevice, type SimulatedDevice } from './device.ts';
 import {
   addNodeDevice,
   createNode,
+  ensureNode,
   findNodeDevice,
+  hideNodeDevice,
   listNodeDevices,
   openNode,
   removeNodeDevice,
@@ -92,7 +94,7 @@ test('a device is found by its path, by its name and through a link to the folde
 test('its programs start the simulator with the node, the tool and the caller’s words', async () => {
   const root = at("it's a node");
   const node = createNode({ root, devices: [], program: echoProgram });
-  assert.deepEqual(readdirSync(node.binDirectory), ['famfs', 'famfs_fused', 'mkfs.famfs']);
+  assert.deepEqual(readdirSync(node.binDirectory), ['famfs', 'famfs_fused', 'mkfs.famfs', 'simulator']);
   const result = await runCommand(path.join(node.binDirectory, 'mkfs.famfs'), [
     '-l',
     '8m',
@@ -128,4 +130,47 @@ test('a node opens as it was made; a second one in its place and a folder that i
   assert.deepEqual(openNode(node.root), node);
   assert.throws(() => createNode({ root: node.root, devices: [] }), { reason: 'exists-differently' });
   assert.throws(() => openNode(directory), { reason: 'config-invalid' });
+});
+
+test('made again it keeps who it is, sees what it is told to see, and starts the programs it is told of', () => {
+  const second = createDevice(at('second-memory'), sizeBytes);
+  const root = at('again');
+  const first = { name: 'dax0.0', devicePath: device.directory };
+  const node = ensureNode({ root, devices: [first], program: echoProgram });
+  const identity = readFileSync(node.systemUuidPath, 'utf8');
+  const link = statSync(path.join(node.devDirectory, 'dax0.0')).ino;
+  ensureNode({
+    ...{ root, program: ['/other/program'] },
+    devices: [first, { name: 'dax1.0', devicePath: second.directory }],
+  });
+  assert.equal(readFileSync(node.systemUuidPath, 'utf8'), identity);
+  assert.equal(statSync(path.join(node.devDirectory, 'dax0.0')).ino, link);
+  assert.deepEqual(
+    listNodeDevices(node).map(({ name }) => name),
+    ['dax0.0', 'dax1.0'],
+  );
+  assert.deepEqual(openNode(root).program, ['/other/program']);
+  assert.match(readFileSync(path.join(node.binDirectory, 'famfs'), 'utf8'), /exec '\/other\/program'/);
+  const numbers = listDaxDevices(node.sysDirectory, node.devDirectory).map(({ deviceMinor }) => deviceMinor);
+  assert.deepEqual(numbers, [0, 1]);
+  ensureNode({ root, devices: [{ name: 'dax1.0', devicePath: second.directory }] });
+  assert.deepEqual(
+    listDaxDevices(node.sysDirectory, node.devDirectory).map(({ name }) => name),
+    ['dax1.0'],
+  );
+});
+
+test('a device that is unplugged is out of sight until it is plugged in, or the node is made again', () => {
+  const devices = [{ name: 'dax0.0', devicePath: device.directory }];
+  const node = createNode({ root: at('plugged'), devices });
+  const seen = () => listDaxDevices(node.sysDirectory, node.devDirectory).length;
+  hideNodeDevice(node, 'dax0.0', true);
+  assert.equal(seen(), 0);
+  assert.throws(() => hideNodeDevice(node, 'dax0.0', true), { reason: 'device-not-found' });
+  hideNodeDevice(node, 'dax0.0', false);
+  assert.equal(seen(), 1);
+  assert.throws(() => hideNodeDevice(node, 'dax0.0', false), { reason: 'device-not-found' });
+  hideNodeDevice(node, 'dax0.0', true);
+  ensureNode({ root: node.root, devices });
+  assert.equal(seen(), 1);
 });
