@@ -15,7 +15,7 @@ export class FaultyRecords implements VolumeRecords {
   readonly #store: VolumeRecords;
   readonly #onDeath: () => void;
   #plan: { writesLeft: number; fault: RecordFault } | undefined;
-  #sleepers: { readonly what: string; readonly wake: () => void }[] = [];
+  readonly #sleepers: (() => void)[] = [];
   /** The process is no more: nothing that it still tries has an effect. */
   isDead = false;
   /** The store cannot be reached. */
@@ -35,13 +35,9 @@ export class FaultyRecords implements VolumeRecords {
     this.#plan = undefined;
   }
 
-  /** Lets the writes arrive that are on their way: all, or those of one kind. */
-  wake(kind?: 'create'): void {
-    const [woken, asleep] = [true, false].map((isWoken) =>
-      this.#sleepers.filter(({ what }) => (kind === undefined || what === kind) === isWoken),
-    );
-    this.#sleepers = asleep ?? [];
-    for (const { wake } of woken ?? []) wake();
+  /** Lets the writes arrive that are on their way. */
+  wake(): void {
+    for (const wake of this.#sleepers.splice(0)) wake();
   }
 
   get(name: string): Promise<VolumeRecord | undefined> {
@@ -57,27 +53,27 @@ export class FaultyRecords implements VolumeRecords {
   }
 
   create(record: Omit<VolumeRecord, 'version'>): Promise<VolumeRecord> {
-    return this.#write('create', () => this.#store.create(record));
+    return this.#write(() => this.#store.create(record));
   }
 
   update(record: VolumeRecord): Promise<VolumeRecord> {
-    return this.#write('update', () => this.#store.update(record));
+    return this.#write(() => this.#store.update(record));
   }
 
   remove(record: VolumeRecord): Promise<void> {
-    return this.#write('remove', () => this.#store.remove(record));
+    return this.#write(() => this.#store.remove(record));
   }
 
   createSlot(record: Omit<SlotRecord, 'version'>): Promise<SlotRecord> {
-    return this.#write('createSlot', () => this.#store.createSlot(record));
+    return this.#write(() => this.#store.createSlot(record));
   }
 
   updateSlot(record: SlotRecord): Promise<SlotRecord> {
-    return this.#write('updateSlot', () => this.#store.updateSlot(record));
+    return this.#write(() => this.#store.updateSlot(record));
   }
 
   removeSlot(record: SlotRecord): Promise<void> {
-    return this.#write('removeSlot', () => this.#store.removeSlot(record));
+    return this.#write(() => this.#store.removeSlot(record));
   }
 
   onChange(listener: () => void): () => void {
@@ -91,13 +87,13 @@ export class FaultyRecords implements VolumeRecords {
     return result;
   }
 
-  async #write<T>(what: string, write: () => Promise<T>): Promise<T> {
+  async #write<T>(write: () => Promise<T>): Promise<T> {
     this.#requireWay();
     const fault = this.#nextFault();
     if (fault === undefined) return write();
     if (fault === 'sleep') {
       await new Promise<void>((wake) => {
-        this.#sleepers.push({ what, wake });
+        this.#sleepers.push(wake);
       });
       this.#requireWay();
       return write();

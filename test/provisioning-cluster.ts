@@ -154,12 +154,6 @@ export class ProvisioningCluster implements Pools {
     this.#sleeping.clear();
   }
 
-  /** New records arrive that are on their way: an orchestrator ends no volume that it may still be creating. */
-  async wakeCreation(): Promise<void> {
-    for (const records of this.#sleeping) records.wake('create');
-    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
-  }
-
   restartMaker(index: number): void {
     const node = this.node(index);
     node.records.isDead = true;

@@ -67,7 +67,7 @@ export class Provisioner {
    *   that the caller may take for the end (`isFinal`) leaves nothing behind.
    */
   async create(wish: VolumeWish, signal: AbortSignal): Promise<VolumeRecord> {
-    const record = await this.#recordOf(wish).catch((error: unknown) => this.#refuse(wish, error));
+    const record = await this.#recordOf(wish, signal).catch((error: unknown) => this.#refuse(wish, error));
     return this.#untilReady(record, wish, signal);
   }
 
@@ -108,7 +108,7 @@ export class Provisioner {
     throw error;
   }
 
-  async #recordOf(wish: VolumeWish): Promise<VolumeRecord> {
+  async #recordOf(wish: VolumeWish, signal: AbortSignal): Promise<VolumeRecord> {
     const { records } = this.#parts;
     this.#placing.set(wish.name, (this.#placing.get(wish.name) ?? 0) + 1);
     try {
@@ -119,7 +119,7 @@ export class Provisioner {
         try {
           // An end that was cut off is brought to its end: who began it may never ask again.
           if (existing !== undefined) await this.#end(existing);
-          return await this.#newRecord(wish);
+          return await this.#newRecord(wish, signal);
         } catch (error) {
           if (!isRecordConflict(error) || attempt === 5) throw error;
         }
@@ -140,12 +140,13 @@ export class Provisioner {
   }
 
   /** The pool is fixed in the record before any work begins; a slot is promised before the record names it. */
-  async #newRecord(wish: VolumeWish): Promise<VolumeRecord> {
+  async #newRecord(wish: VolumeWish, signal: AbortSignal): Promise<VolumeRecord> {
     const { records } = this.#parts;
     const placement = await this.#place(wish);
     const { pool, master, layout } = placement;
     const slot = await this.#slotFor(wish.name, placement);
-    return records.create({
+    if (signal.aborted) throw pendingError(undefined, wish.name);
+    const record = await records.create({
       name: wish.name,
       deleting: false,
       spec: {
@@ -161,6 +162,28 @@ export class Provisioner {
       },
       status: newStatus,
     });
+    if (signal.aborted) await this.#takeBack(record);
+    return record;
+  }
+
+  /**
+   * The record was on its way for longer than anybody waited for it. Whoever asked may have had the volume from another process
+   * since, used it and ended it, and would not end this one; who wants it still asks again. One that is ready may have been answered
+   * to somebody.
+   */
+  async #takeBack({ name, spec }: VolumeRecord): Promise<never> {
+    for (let attempt = 1; attempt <= 10; attempt++) {
+      const record = await this.#parts.records.get(name);
+      if (record?.spec.volumeId !== spec.volumeId || record.status.phase === 'Ready') break;
+      try {
+        await this.#end(record);
+        break;
+      } catch (error) {
+        // Its master, most likely, which reports.
+        if (!isRecordConflict(error)) throw error;
+      }
+    }
+    throw pendingError(undefined, name);
   }
 
   async #place(wish: PlacementWish): Promise<Placement> {

@@ -16,7 +16,9 @@ export interface Occupancy {
 export function isReusable(slot: SlotRecord, occupancy: Occupancy): boolean {
   if (slot.phase !== 'Reusable' || occupancy.published?.has(slot.formerVolumeId)) return false;
   if (slot.promisedTo !== undefined && occupancy.placing?.has(slot.promisedTo)) return false;
-  return !isHeld(slot, occupancy.volumes);
+  // Also the record of the volume that left it, whose removal may be on its way: two that name one slot would each think that the
+  // other has it.
+  return !occupancy.volumes.some(({ spec }) => spec.slot === slot.slot);
 }
 
 /**

@@ -279,3 +279,46 @@ describe('a volume that is begun', () => {
     assert.notEqual((await create('one')).volumeId, first.volumeId);
   });
 });
+
+it('a slot is handed out only when the record of the volume that left it is gone', async () => {
+  const former = await create('former');
+  cluster.letControllerSleep(2);
+  cluster.live.delete(former.volumeId);
+  // The mark and the slot are written, and the removal of the record is on its way.
+  const ending = cluster.provisioner.delete(former.volumeId);
+  await untilSlot(({ phase }) => phase === 'Reusable');
+  const second = await create('second');
+  assert.notEqual(second.slot, former.slot);
+  await remove(second);
+  cluster.wakeAll();
+  await ending;
+  const left = new Set((await cluster.store.slots()).map(({ slot }) => slot));
+  assert.deepEqual(left, new Set([former.slot, second.slot]));
+  await untilSlot(({ slot, phase }) => slot === former.slot && phase === 'Reusable');
+  assert.ok(left.has((await create('third')).slot));
+});
+
+describe('the record of a new volume that is long on its way', () => {
+  it('goes again when it arrives after the volume was made by another process, used and ended', async () => {
+    cluster.letControllerSleep(0);
+    const gone = new AbortController();
+    const late = cluster.provisioner.create(wish('late'), gone.signal);
+    cluster.restartController();
+    await remove(await create('late'));
+    gone.abort();
+    cluster.wakeAll();
+    await assert.rejects(late, { reason: 'operation-pending' });
+    assert.deepEqual(await cluster.store.list(), []);
+    await untilSlot(({ phase, promisedTo }) => phase === 'Reusable' && promisedTo === undefined);
+    await remove(await create('late'));
+  });
+
+  it('stays when somebody waits for it still', async () => {
+    cluster.letControllerSleep(0);
+    const slow = cluster.provisioner.create(wish('slow'), AbortSignal.timeout(20_000));
+    // It has gone to sleep by then.
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate);
+    cluster.wakeAll();
+    assert.equal(cluster.told(await slow).name, 'slow');
+  });
+});

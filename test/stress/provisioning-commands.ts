@@ -99,7 +99,6 @@ export async function remove(
 ): Promise<Outcome> {
   const { volume } = claim;
   if (volume === undefined) return 'volume-not-found';
-  await cluster.wakeCreation();
   const isUsed = cluster.isPublished(volume.volumeId);
   claim.isEnding = true;
   cluster.live.delete(volume.volumeId);
