@@ -68,7 +68,7 @@ describe('calls at once', () => {
     await served.follow();
     served.fake.gate = () => new Promise(() => {});
     const volumeContext = { pool: poolB, path: 'data' };
-    const { code, message } = await outcomeOf(served.publish({ volumeContext }, { timeoutMs: 8000 }));
+    const { code, message } = await outcomeOf(served.publish({ volumeContext }, { timeoutMs: 10_000 }));
     assert.equal(code, 'UNAVAILABLE');
     assert.match(message, /still being mounted/);
   });
