@@ -43,6 +43,7 @@ FROM scratch AS famfs
 COPY tools/image/famfs-of-the-node.txt /opt/famfs-csi/famfs.txt
 
 FROM base
+ARG BASE
 ARG VERSION=0.0.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="famfs-csi" \
@@ -53,7 +54,7 @@ LABEL org.opencontainers.image.title="famfs-csi" \
       org.opencontainers.image.documentation="https://github.com/famfs-csi/famfs-csi#readme" \
       org.opencontainers.image.vendor="The famfs-csi authors" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim"
+      org.opencontainers.image.base.name="${BASE}"
 # src/roles/small-heap.ts says why; a test holds it to be what stands there.
 ENV MALLOC_ARENA_MAX=1
 # In the order in which they change: famfs, Node and the like, our own program.

@@ -10,7 +10,7 @@ const usage = `npm run image [-- OPTION…]
 Builds the container image with buildah, on a base made of Debian's packages by debootstrap, and writes an OCI archive, its
 software bill of materials (SPDX) and a summary to dist/image. Does nothing when what is there is made of the same.
 
-  --arch amd64|arm64     for another architecture than this machine's; such an image is built, but not tried
+  --arch amd64|arm64     for another architecture than this machine's, with --base; such an image is built, but not tried
   --base IMAGE           build on an image of a registry instead, such as docker.io/library/debian:trixie-slim
   --famfs DIR            lay these files over /: famfs's own programs, for --famfs-location=image
   --fresh                build although nothing has changed

@@ -87,7 +87,8 @@ function layOutNode(architecture: Architecture, place: string): NpmPackage[] {
 /** Files of a Debian package as dpkg would put them, and its record where scanners look for packages without dpkg. */
 function layOutDebian(name: string, root: string): void {
   const from = path.join(debianAdded, name);
-  const isNeeded = (source: string): boolean => !/\/usr\/share\/(?:man|doc\/.*\/(?!copyright))/.test(source);
+  const isNeeded = (source: string): boolean =>
+    !/\/usr\/share\/(?:man|doc\/.*\/(?!copyright))|\/tini-static$/.test(source);
   cpSync(path.join(from, 'files'), root, { recursive: true, filter: isNeeded });
   const records = path.join(root, 'var/lib/dpkg/status.d');
   mkdirSync(records, { recursive: true });

@@ -59,6 +59,7 @@ export async function buildImage(order: ImageOrder, isFresh: boolean): Promise<B
     return built;
   } finally {
     build.buildah.run('rmi', '--force', name);
+    build.buildah.prune();
   }
 }
 
@@ -77,6 +78,7 @@ export async function findDifferences(order: ImageOrder): Promise<readonly strin
     build.buildah.run('rmi', '--force', name);
     return layout;
   });
+  build.buildah.prune();
   if (first === undefined || second === undefined) throw new Error('two builds gave no two images');
   const images = [await readOciImage(first), await readOciImage(second)];
   const lines = images.map(({ manifestDigest, layers }) =>

@@ -50,6 +50,16 @@ export class Buildah {
     return status === 0 ? stdout.trim().split('\n')[0] : undefined;
   }
 
+  /** The names of all images, with their tags. */
+  names(): string[] {
+    return this.run('images', '--format', '{{.Name}}:{{.Tag}}').split('\n');
+  }
+
+  /** Removes what builds left behind: images without a name that no other is made of. */
+  prune(): void {
+    this.run('rmi', '--prune', '--force');
+  }
+
   /** Hands a new container of an image to `use`, and removes it afterwards. */
   withContainer<T>(image: string, use: (container: string) => T): T {
     const container = this.run('from', '--pull-never', image);

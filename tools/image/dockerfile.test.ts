@@ -6,7 +6,7 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { smallHeapEnvironment } from '../../src/roles/small-heap.ts';
 import { projectRoot } from '../run-tool.ts';
-import { usualBase } from './image-build.ts';
+import { usualBase, usualNpm } from './image-build.ts';
 import { fetchedInputs, imageInputs, keyOfInputs } from './image-inputs.ts';
 
 const dockerfile = readFileSync(path.join(projectRoot, 'Dockerfile'), 'utf8');
@@ -35,7 +35,7 @@ describe('the Dockerfile', () => {
 
   test('has the base that is made where no registry can be reached', () => {
     assert.match(dockerfile, new RegExp(`^ARG BASE=${usualBase}$`, 'm'));
-    assert.match(dockerfile, new RegExp(`base\\.name="${usualBase}"`));
+    assert.match(dockerfile, new RegExp(`^ARG NPM=${usualNpm}$`, 'm'));
   });
 
   test('gives processes with small heaps the environment that they want', () => {

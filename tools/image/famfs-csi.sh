@@ -10,5 +10,6 @@ case "${1-}" in
     ;;
   *) bundle=famfs-csi ;;
 esac
-# The heap may have that share of the container's memory limit; the rest is for code, buffers and stacks.
-exec "$home/bin/node" --max-old-space-size-percentage=60 "$home/dist/$bundle.cjs" "$@"
+# The heap may have that share of the container's memory limit; the rest is for code, buffers and stacks. What is only needed
+# for a moment gets little room from the first moment on: while a role loads, that saves 2 MiB for good.
+exec "$home/bin/node" --max-old-space-size-percentage=60 --max-semi-space-size=1 "$home/dist/$bundle.cjs" "$@"

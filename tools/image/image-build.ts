@@ -52,9 +52,13 @@ export interface ImageBuild {
  */
 export function prepareBuild(order: ImageOrder, cache: string, folder: string): ImageBuild {
   const { architecture, base, isBaseFresh, famfs } = order;
+  if (base === undefined && architecture !== ownArchitecture())
+    throw new Error(
+      `debootstrap can make a base of this machine's architecture only; name one for ${architecture} by --base.`,
+    );
   requirePrograms(['buildah', ...(base === undefined ? ['debootstrap'] : [])]);
   const buildah = new Buildah(path.join(cache, 'buildah'));
-  const baseImage = base ?? makeBases(buildah, architecture, isBaseFresh, folder);
+  const baseImage = base ?? makeBases(buildah, isBaseFresh, folder);
   const { version } = JSON.parse(readFileSync(path.join(projectRoot, 'package.json'), 'utf8')) as {
     version: string;
   };
@@ -75,17 +79,22 @@ export function prepareBuild(order: ImageOrder, cache: string, folder: string): 
   };
 }
 
-/** Makes the images that stand in for those of a registry, unless they are there. Returns the name of the base. */
-function makeBases(buildah: Buildah, architecture: Architecture, isFresh: boolean, folder: string): string {
-  const own = ownArchitecture();
-  const missing = (name: string): boolean => isFresh || buildah.imageId(name) === undefined;
-  const isNew = missing(usualBase);
-  if (isNew) makeBaseImage(buildah, usualBase, own, folder);
-  if (isNew || missing(usualNpm)) makeNpmImage(buildah, usualNpm, usualBase, folder);
-  if (architecture === own) return usualBase;
-  const foreign = `localhost/debian:trixie-slim-${architecture}`;
-  if (missing(foreign)) makeBaseImage(buildah, foreign, architecture, folder);
-  return foreign;
+/**
+ * Makes the images that stand in for those of a registry, unless they are there and made in the same way.
+ * @returns the name of the base
+ */
+function makeBases(buildah: Buildah, isFresh: boolean, folder: string): string {
+  const way = keyOfInputs(projectRoot, ['tools/image/base-image.ts', 'tools/image/npm-image.ts'], []);
+  // A second name tells which way an image was made.
+  const marks = [usualBase, usualNpm].map(
+    (name) => `localhost/stand-in-${path.basename(name).split(':')[0]}:${way}`,
+  );
+  if (!isFresh && marks.every((mark) => buildah.imageId(mark) !== undefined)) return usualBase;
+  for (const name of buildah.names()) if (name.startsWith('localhost/stand-in-')) buildah.run('rmi', name);
+  makeBaseImage(buildah, usualBase, ownArchitecture(), folder);
+  makeNpmImage(buildah, usualNpm, usualBase, folder);
+  for (const [at, name] of [usualBase, usualNpm].entries()) buildah.run('tag', name, marks[at] ?? '');
+  return usualBase;
 }
 
 /**
@@ -113,9 +122,7 @@ function fetchDependencies(build: ImageBuild): string {
   const { buildah, fetchKey } = build;
   const name = `${dependenciesName}:${fetchKey}`;
   if (buildah.imageId(name) !== undefined) return name;
-  for (const old of buildah.run('images', '--format', '{{.Name}}:{{.Tag}}').split('\n')) {
-    if (old.startsWith(`${dependenciesName}:`)) buildah.run('rmi', old);
-  }
+  for (const old of buildah.names()) if (old.startsWith(`${dependenciesName}:`)) buildah.run('rmi', old);
   buildah.build([...commonOptions(build), '--target', 'dependencies', '--tag', name, projectRoot]);
   return name;
 }
@@ -124,7 +131,16 @@ function commonOptions({ order, baseImage }: ImageBuild): string[] {
   const certificates = process.env.NODE_EXTRA_CA_CERTS;
   const registry = spawnSync('npm', ['config', 'get', 'registry'], { encoding: 'utf8' }).stdout.trim();
   return [
-    ...['--isolation', 'chroot', '--format', 'oci', '--layers', '--no-cache', '--quiet'],
+    ...[
+      '--isolation',
+      'chroot',
+      '--format',
+      'oci',
+      '--layers',
+      '--no-cache',
+      '--quiet',
+      '--identity-label=false',
+    ],
     ...['--platform', `linux/${order.architecture}`],
     ...['--build-arg', `BASE=${baseImage}`],
     ...(order.base === undefined ? ['--pull-never'] : []),
