@@ -36,3 +36,6 @@ export const folderInNode = '/run/famfs-csi-e2e';
 
 /** Memory that all nodes see, and nobody outside: where the simulator keeps its devices. */
 export const sharedMemory = '/dev/shm';
+
+/** Where a cluster usually has its DNS. This one has none. */
+export const dnsAddress = '10.96.0.10';

@@ -7,6 +7,12 @@ const root = '/sys/fs/cgroup';
 /** Groups that programs of a node make beside the node's own: containerd's, and those of famfs daemons. */
 const groupsMadeBeside = ['k8s.io', 'famfs-csi'];
 
+/**
+ * How much processor time the cluster gets where others want it too, against what one other group or session of the machine
+ * gets. A cluster is many machines' worth of programs.
+ */
+const weights: Readonly<Record<string, string>> = { 'cpu.shares': '16384', 'cpu.weight': '1600' };
+
 /** Makes the group, such as `famfs-csi-e2e-default/node-a`, where a kubelet can have its pods below it. */
 export function makeControlGroup(name: string): void {
   for (const hierarchy of hierarchies()) {
@@ -17,6 +23,10 @@ export function makeControlGroup(name: string): void {
       inheritCpuset(path.join(hierarchy, step));
     }
     delegateControllers(path.join(hierarchy, name));
+    for (const [file, weight] of Object.entries(weights)) {
+      const place = path.join(hierarchy, steps[0] ?? name, file);
+      if (existsSync(place)) writeFileSync(place, weight);
+    }
   }
 }
 

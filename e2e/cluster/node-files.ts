@@ -1,7 +1,7 @@
 // What the programs of a node read: the configuration of containerd, of its pods' network and of the kubelet. Must not know
 // how they are started.
 import { spawnSync } from 'node:child_process';
-import type { NodeShape } from './cluster-shape.ts';
+import { dnsAddress, type NodeShape } from './cluster-shape.ts';
 
 /** The images of a cluster have this name for the process that holds a pod's namespaces. */
 export const pauseImage = 'famfs-csi.test/pause:1';
@@ -59,6 +59,9 @@ export function kubeletConfig({ address }: NodeShape, controlGroup: string): str
     failSwapOn: false,
     makeIPTablesUtilChains: false,
     resolvConf: '',
+    // Nobody answers there; without an address the kubelet warns of every pod.
+    clusterDNS: [dnsAddress],
+    clusterDomain: 'cluster.local',
     containerRuntimeEndpoint: 'unix:///run/containerd/containerd.sock',
     volumePluginDir: '/var/lib/kubelet/volume-plugins',
     // A machine with a full disk is no reason to remove images, which come from nowhere else, or to end pods.
