@@ -58,7 +58,8 @@ export function prepareBuild(order: ImageOrder, cache: string, folder: string): 
     );
   requirePrograms(['buildah', ...(base === undefined ? ['debootstrap'] : [])]);
   const buildah = new Buildah(path.join(cache, 'buildah'));
-  const baseImage = base ?? makeBases(buildah, isBaseFresh, folder);
+  const baseImage =
+    base === undefined ? makeBases(buildah, isBaseFresh, folder) : pullBases(buildah, base, architecture);
   const { version } = JSON.parse(readFileSync(path.join(projectRoot, 'package.json'), 'utf8')) as {
     version: string;
   };
@@ -97,6 +98,13 @@ function makeBases(buildah: Buildah, isFresh: boolean, folder: string): string {
   return usualBase;
 }
 
+/** Fetches the base, and the image that has npm, from their registry, unless they are there. */
+function pullBases(buildah: Buildah, base: string, architecture: Architecture): string {
+  if (buildah.imageId(base) === undefined) buildah.run('pull', '--quiet', '--arch', architecture, base);
+  if (buildah.imageId(usualNpm) === undefined) buildah.run('pull', '--quiet', usualNpm);
+  return base;
+}
+
 /**
  * Builds the image under a local name. What was fetched for an earlier build is used again unless that is not wanted.
  * @throws Error when it fails
@@ -119,10 +127,11 @@ export function runBuild(build: ImageBuild, name: string, { fetchAgain = false }
 
 /** The image of the Dockerfile's first stage; those of earlier inputs are removed. */
 function fetchDependencies(build: ImageBuild): string {
-  const { buildah, fetchKey } = build;
-  const name = `${dependenciesName}:${fetchKey}`;
+  const { buildah, fetchKey, order } = build;
+  const repository = `${dependenciesName}-${order.architecture}`;
+  const name = `${repository}:${fetchKey}`;
   if (buildah.imageId(name) !== undefined) return name;
-  for (const old of buildah.names()) if (old.startsWith(`${dependenciesName}:`)) buildah.run('rmi', old);
+  for (const old of buildah.names()) if (old.startsWith(`${repository}:`)) buildah.run('rmi', old);
   buildah.build([...commonOptions(build), '--target', 'dependencies', '--tag', name, projectRoot]);
   return name;
 }
@@ -141,9 +150,14 @@ function commonOptions({ order, baseImage }: ImageBuild): string[] {
       '--quiet',
       '--identity-label=false',
     ],
-    ...['--platform', `linux/${order.architecture}`],
-    ...['--build-arg', `BASE=${baseImage}`],
-    ...(order.base === undefined ? ['--pull-never'] : []),
+    // The architecture of the image is that of its base; stages that fetch and assemble are of this machine's.
+    ...[
+      '--build-arg',
+      `TARGETARCH=${order.architecture}`,
+      '--build-arg',
+      `BASE=${baseImage}`,
+      '--pull-never',
+    ],
     ...(registry === '' ? [] : ['--build-arg', `NPM_REGISTRY=${registry}`]),
     ...(certificates !== undefined && existsSync(certificates)
       ? ['--secret', `id=certificates,src=${certificates}`]
