@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import { readConfig } from '../../src/config/options.ts';
+import { agentRole, controllerRole, mounterRole, nodeRole } from '../../src/config.ts';
 import { chartObjects } from '../../test/driver-objects.ts';
 import { goVersion } from '../go-program.ts';
 import { projectRoot } from '../run-tool.ts';
@@ -220,6 +222,35 @@ describe('the workloads of the chart', { skip }, () => {
       rollingUpdate: { maxSurge: 0, maxUnavailable: '10%' },
     });
     assert.deepEqual(workload('DaemonSet', 'famfs-csi-mounter').spec.updateStrategy, { type: 'OnDelete' });
+  });
+
+  test('are given options that their programs take, with every set of values', () => {
+    const environment: Readonly<Record<string, string>> = {
+      KUBE_NODE_NAME: 'node-a',
+      POD_NAMESPACE: 'storage',
+    };
+    /** As kubelet puts in variables. */
+    const filled = (arg: string): string =>
+      arg.replaceAll(/\$\((\w+)\)/g, (_, name) => environment[name] ?? '');
+    const read: Readonly<Record<string, (argv: readonly string[]) => unknown>> = {
+      controller: (argv) => readConfig(controllerRole, argv, environment),
+      node: (argv) => readConfig(nodeRole, argv, environment),
+      agent: (argv) => readConfig(agentRole, argv, environment),
+      mounter: (argv) => readConfig(mounterRole, argv, environment),
+    };
+    const seen = new Set<string>();
+    for (const name of valueSets) {
+      const rendered = renderChart({ valueFiles: [valueFile(name)] });
+      for (const object of [...byKind(rendered, 'Deployment'), ...byKind(rendered, 'DaemonSet')]) {
+        for (const [container, [role = '', ...argv]] of Object.entries(argsOf(object))) {
+          if (read[role] === undefined) continue;
+          assert.equal(container, role);
+          read[role](argv.map(filled));
+          seen.add(role);
+        }
+      }
+    }
+    assert.deepEqual([...seen].sort(), Object.keys(read).sort());
   });
 
   test('tell the provisioner what this driver needs', () => {

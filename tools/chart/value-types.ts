@@ -30,7 +30,7 @@ export const valueTypes: Readonly<Record<string, unknown>> = {
     required: ['name'],
     properties: { name: { type: 'string', minLength: 1, description: 'Name of the Secret.' } },
   },
-  duration: { type: 'string', pattern: '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$' },
+  duration: { type: 'string', pattern: '^[0-9]{1,9}(\\.[0-9]{1,3})?(ms|s|m|h)$' },
   uuid: { type: 'string', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' },
   resources: {
     type: 'object',
