@@ -55,8 +55,9 @@ export class Buildah {
     return this.run('images', '--format', '{{.Name}}:{{.Tag}}').split('\n');
   }
 
-  /** Removes what builds left behind: images without a name that no other is made of. */
+  /** Removes what builds left behind: containers, and images without a name that no other is made of. */
   prune(): void {
+    this.run('rm', '--all');
     this.run('rmi', '--prune', '--force');
   }
 
