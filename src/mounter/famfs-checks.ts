@@ -1,4 +1,4 @@
-// What famfs's own programs and devices on this node are like. Runs `famfs --version` and reads sysfs; touches no device.
+// What famfs's own programs and devices on this node are like. Runs `famfs --help` and reads sysfs; touches no device.
 import { accessSync, constants, existsSync, lstatSync } from 'node:fs';
 import path from 'node:path';
 import { type CommandLocation, locateCommand, pathSeenFromHere } from '../famfs/command-location.ts';
@@ -8,7 +8,8 @@ import { type DaxDevice, listDaxDevices } from '../linux/dax-devices.ts';
 import { unsuitability } from './device-suitability.ts';
 import { type NodeCheck, ok } from './node-check.ts';
 
-const versionTimeoutMs = 20_000;
+const helpTimeoutMs = 20_000;
+const neededCommands = ['mount', 'fsck', 'mkdir', 'creat', 'flush', 'logplay'];
 
 /** Whether the program is where it should be, for a folder that this process sees. Runs nothing. */
 export function programFileCheck(binDir: string): NodeCheck {
@@ -26,30 +27,36 @@ export function programFileCheck(binDir: string): NodeCheck {
   }
 }
 
-/** Runs `famfs --version` as the mounter would run famfs. */
-export async function famfsVersionCheck(
+/**
+ * Runs `famfs --help` as the mounter would run famfs. It tells no version (famfs reference 1.0), but which commands it has.
+ */
+export async function famfsProgramCheck(
   location: CommandLocation,
   binDir: string | undefined,
 ): Promise<NodeCheck> {
   const name = 'famfs-programs';
   const where = binDir === undefined ? 'on the ordinary search path' : `in ${binDir}`;
-  const whose = location.kind === 'host' ? 'of the host' : 'of the image';
+  const what = `famfs ${where} ${location.kind === 'host' ? 'of the host' : 'of the image'}`;
   const missing = (found: string): NodeCheck => ({
     ...({ name, state: 'missing', reason: 'famfs-missing', found } as const),
-    why: 'Pools are mounted and files are made by famfs itself, whose version must match the kernel.',
+    why: 'Pools are mounted and files are made by famfs itself, of a release that suits the kernel.',
     remedy: 'Install the famfs user space there, or point --famfs-bin-dir to it.',
   });
-  const { argv } = locateCommand({ program: 'famfs', args: ['--version'] }, location, binDir);
+  const { argv } = locateCommand({ program: 'famfs', args: ['--help'] }, location, binDir);
   const [file, ...args] = argv;
   try {
-    const { exitCode, stdout, stderr } = await runCommand(file, args, { timeoutMs: versionTimeoutMs });
-    const said = `${stdout}${stderr}`.trim().split('\n')[0] ?? '';
-    if (exitCode === 0) return ok(name, `famfs ${where} ${whose} answers: ${said}.`);
-    return missing(`famfs ${where} ${whose} does not run (status ${exitCode}): ${said}.`);
+    const { exitCode, stdout, stderr } = await runCommand(file, args, { timeoutMs: helpTimeoutMs });
+    if (exitCode !== 0) {
+      return missing(
+        `${what} does not run (status ${exitCode}): ${`${stderr}${stdout}`.trim().split('\n')[0]}.`,
+      );
+    }
+    const commands = new Set(stdout.split('\n').map((line) => line.trim()));
+    const unknown = neededCommands.filter((command) => !commands.has(command));
+    if (unknown.length > 0) return missing(`${what} has no command ${unknown.join(', ')}.`);
+    return ok(name, `${what} runs and has the commands that the driver uses; it does not tell its version.`);
   } catch (error) {
-    return missing(
-      `famfs ${where} ${whose} cannot be started: ${error instanceof Error ? error.message : String(error)}.`,
-    );
+    return missing(`${what} cannot be started: ${error instanceof Error ? error.message : String(error)}.`);
   }
 }
 

@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parseMountTable } from '../linux/mount-table.ts';
-import { deviceChecks, famfsVersionCheck, identityCheck, programFileCheck } from './famfs-checks.ts';
+import { deviceChecks, famfsProgramCheck, identityCheck, programFileCheck } from './famfs-checks.ts';
 import { launcherCheck, mountOf, poolPlacesCheck, propagationCheck, socketCheck } from './host-checks.ts';
 import { famfsInKernel, famfsKernelCheck, rightsCheck } from './kernel-checks.ts';
 import { problemsOf } from './node-check.ts';
@@ -65,19 +65,23 @@ describe('famfs in the kernel', () => {
 });
 
 describe('famfs on the node', () => {
-  test('is asked for its version where it would be run', async () => {
+  test('is started where it would be run, and asked for its commands', async () => {
     const folder = path.join(directory, 'bin');
+    const program = path.join(folder, 'famfs');
     mkdirSync(folder);
-    writeFileSync(path.join(folder, 'famfs'), '#!/bin/sh\necho "famfs 1.2.3"\n', { mode: 0o755 });
-    const check = await famfsVersionCheck(image, folder);
-    assert.equal(check.state, 'ok');
-    assert.match(check.found, /answers: famfs 1\.2\.3\.$/);
+    const script = (text: string): void => writeFileSync(program, `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    const commands = ['mount', 'fsck', 'mkdir', 'creat', 'flush', 'logplay'];
+    script(`printf 'Commands:\\n'; printf '\\t%s\\n' ${commands.join(' ')}`);
+    const check = await famfsProgramCheck(image, folder);
+    assert.equal(check.state, 'ok', check.found);
     assert.equal(programFileCheck(folder).state, 'ok');
-    writeFileSync(path.join(folder, 'famfs'), '#!/bin/sh\necho "no library" >&2\nexit 127\n');
-    const broken = await famfsVersionCheck(image, folder);
+    script(`printf '\\t%s\\n' ${commands.slice(0, -1).join(' ')}`);
+    assert.match((await famfsProgramCheck(image, folder)).found, /has no command logplay\./);
+    script('echo "no library" >&2; exit 127');
+    const broken = await famfsProgramCheck(image, folder);
     assert.equal(broken.state, 'missing');
     assert.match(broken.found, /does not run \(status 127\): no library/);
-    const absent = await famfsVersionCheck(image, path.join(directory, 'nowhere'));
+    const absent = await famfsProgramCheck(image, path.join(directory, 'nowhere'));
     assert.equal(absent.reason, 'famfs-missing');
   });
 

@@ -1,7 +1,7 @@
 // Everything that a node needs to serve famfs, looked at in one go, in groups for a person. Changes nothing.
 import path from 'node:path';
 import type { CommandLocation } from '../famfs/command-location.ts';
-import { deviceChecks, famfsVersionCheck, identityCheck, isSimulator } from './famfs-checks.ts';
+import { deviceChecks, famfsProgramCheck, identityCheck, isSimulator } from './famfs-checks.ts';
 import {
   hostCheck,
   launcherCheck,
@@ -76,7 +76,7 @@ export async function preflight(places: PreflightPlaces): Promise<CheckGroup[]> 
     {
       title: 'famfs',
       checks: [
-        isSeen ? await famfsVersionCheck(location, famfsBinDir) : unseen('famfs-programs'),
+        isSeen ? await famfsProgramCheck(location, famfsBinDir) : unseen('famfs-programs'),
         identityCheck(places.systemUuidPath),
       ],
     },

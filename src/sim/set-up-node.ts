@@ -154,7 +154,7 @@ function requirePrograms({ binDirectory }: SimulatedNode): void {
   const program = path.join(binDirectory, 'famfs');
   let problem: string;
   try {
-    const { exitCode, stderr } = runShortCommand(program, ['--version']);
+    const { exitCode, stderr } = runShortCommand(program, ['--help']);
     if (exitCode === 0) return;
     problem = `it ended with ${exitCode}: ${stderr.trim()}`;
   } catch (error) {
