@@ -15,6 +15,7 @@ import type { FamfsVolume } from '../src/kubernetes/famfs-volume.ts';
 import { KubeAccess } from '../src/kubernetes/kube-access.ts';
 import { famfsNodes, famfsPools, famfsVolumes, nodes } from '../src/kubernetes/resources.ts';
 import { objectNameOf, objectOfVolume } from '../src/kubernetes/volume-object.ts';
+import { acquireFileLock } from '../src/linux/file-lock.ts';
 import type { PoolUuid } from '../src/volumes/ids.ts';
 import type { SlotLayout } from '../src/volumes/slot-layout.ts';
 import { newSlotName, newStatus, newVolumeId, type VolumeSpec } from '../src/volumes/volume-record.ts';
@@ -162,7 +163,13 @@ describe('the agent of a node', { skip }, () => {
   });
 
   it('follows a pool that appears, vanishes and comes back', async () => {
-    poolUuid = (await node.format('dax0.0')) as PoolUuid;
+    // A device that carries nothing is looked at again and again, and while that is so, nobody can format it.
+    const lock = await acquireFileLock(node.lockFile('machine'), { timeoutMs: patienceMs });
+    try {
+      poolUuid = (await node.format('dax0.0')) as PoolUuid;
+    } finally {
+      lock.release();
+    }
     const status = await untilReport('the pool is ready', (each) => phaseOf(each) === 'Ready');
     const [pool] = status.pools;
     assert.deepEqual([pool?.role, pool?.simulated, pool?.device], ['Master', true, 'dax0.0']);
