@@ -35,7 +35,8 @@ interface Volume {
   readonly writable: boolean;
 }
 
-const patienceMs = 150_000;
+/** A machine that is several times too busy takes minutes to mount. */
+const patienceMs = 400_000;
 const callMs = 20_000;
 /** How long what processes do by themselves, now and again, may let wait. */
 const ownPaceMs = 5_000;
