@@ -28,6 +28,8 @@ async function main(): Promise<number> {
   endOnSignals();
   // mkfs.famfs leaves its directories behind; in here they go with everything else.
   process.env.FAMFS_SIM_TMP = folder;
+  // And so does the folder of an API server, when a run is ended from outside.
+  process.env.TMPDIR = folder;
   const { results, pool } = await measure(folder, options);
   return report(options.setting === 'self-check' ? results.map(expectEquality) : results, pool, options);
 }
