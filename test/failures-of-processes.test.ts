@@ -75,7 +75,7 @@ describe('a mounter', { skip }, () => {
       // A mount that fails is tried again after a pause, and the pause begins before the clock jumps.
       own.spoil('case "$1 $*" in "mount "*" -D "*) ;; "mount "*) echo failed >> $NOTES; exit 1 ;; esac');
       process.kill(bound.cluster.daemonOf(own, poolUuid) ?? assert.fail('no daemon'), 'SIGKILL');
-      await waitUntil('it has failed, tried again and failed', () => own.notes().length >= 2, 60_000);
+      await waitUntil('it has failed, tried again and failed', () => own.notes().length >= 2, 240_000);
       await mounter.untilPool(poolUuid, 'cannot be mounted', ({ phase, problem }) => {
         return phase === poolPhase.POOL_PHASE_FOUND && problem !== null;
       });

@@ -8,7 +8,7 @@ import { DriverProcess } from './driver-process.ts';
 export type MounterFlags = Readonly<Record<string, string>>;
 
 /** How long a state may be waited for; a machine that is busy with other tests is slow. */
-const patienceMs = 120_000;
+const patienceMs = 240_000;
 
 export class RunningMounter {
   readonly node: ClusterNode;
@@ -47,7 +47,7 @@ export class RunningMounter {
     return this.state?.pools.find((pool) => pool.uuid === uuid);
   }
 
-  /** Waits until a state that it reports passes; fails with that state and its log when none does in two minutes. */
+  /** Waits until a state that it reports passes; fails with that state and its log when none does in four minutes. */
   async until(what: string, passes: (state: NodeState) => boolean): Promise<NodeState> {
     const { promise, resolve, reject } = Promise.withResolvers<NodeState>();
     const look = (): void => {

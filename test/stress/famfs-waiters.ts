@@ -6,7 +6,7 @@ import { waitUntil } from '../wait-until.ts';
 import type { Ended, WaitersOrder } from './famfs-waiters-main.ts';
 
 const program = path.join(import.meta.dirname, 'famfs-waiters-main.ts');
-const patienceMs = 60_000;
+const patienceMs = 180_000;
 
 export class FamfsWaiters {
   readonly pid: number;

@@ -23,7 +23,7 @@ import { readLogEvidence } from './log-evidence.ts';
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
 
-const patienceMs = 60_000;
+const patienceMs = 180_000;
 
 /** What is said of a pool whose memory holds another: a mounter that was started since has never seen it. */
 const goneReasons: readonly string[] = ['pool-reformatted', 'pool-not-found'];

@@ -30,7 +30,7 @@ const deadlineMs = 1000;
 /** What the first caller gives who meets a mount that hangs: he waits for as long as a mount may take to answer. */
 const firstDeadlineMs = 12_000;
 /** For what no caller waits for. */
-const patienceMs = 60_000;
+const patienceMs = 180_000;
 /** As they are in the product, but for the last: a machine that runs all tests may keep a sound mount waiting for 800 ms. */
 const mounterFlags = { 'scan-interval': '2s', 'health-interval': '2s', 'probe-timeout': '4s' };
 

@@ -16,7 +16,7 @@ import { waitUntil } from '../wait-until.ts';
 import { DrivenNode } from './driven-node.ts';
 import { type Answer, type Order, type Place, poolOf, targetCount, type Way } from './publish-model.ts';
 
-const patienceMs = 60_000;
+const patienceMs = 180_000;
 
 /** What a caller hears, and by what its reason is told: CSI has codes only, so a sentence decides among those that share one. */
 const sentences: readonly (readonly [answer: Answer, code: string, sentence: RegExp])[] = [
