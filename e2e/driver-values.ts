@@ -36,7 +36,7 @@ export function driverValues(digest: string): unknown {
       provisioner: { capacityPollInterval: '2s', retryIntervalMax: '5s' },
     },
     // Two nodes and all that tests run share the processors of one machine: what is late there is not hung.
-    mounter: { extraArgs: ['--probe-timeout=5s'], resources: { requests: { cpu: '500m' } } },
+    mounter: { probeTimeout: '5s', resources: { requests: { cpu: '500m' } } },
     node: { resources: { requests: { cpu: '200m' } }, agent: { resources: { requests: { cpu: '200m' } } } },
     simulator: {
       enabled: true,

@@ -33,9 +33,9 @@ export function installDriver(folder: ClusterFolder, say: (line: string) => void
   const waiting = ['--create-namespace', '--wait', '--timeout', installTimeout];
   const values = JSON.stringify(driverValues(image.manifestDigest));
   inNetwork(folder, [helm, ...install, ...waiting, '--values', '-'], values);
+  replaceMounters(folder);
   const pools = givenPools.map(({ name }) => `famfspool/${name}`);
-  const kubectl = path.join(folder.programs, 'kubectl');
-  inNetwork(folder, [kubectl, 'wait', '--for=condition=Ready', '--timeout', installTimeout, ...pools]);
+  kubectl(folder, 'wait', '--for=condition=Ready', '--timeout', installTimeout, ...pools);
   for (const { name, seenBy } of givenPools) untilNodesSee(folder, name, seenBy);
 }
 
@@ -66,15 +66,31 @@ function importImage(folder: ClusterFolder, node: string, { image, manifestDiges
   run(onNode(folder, node, [...ctr, 'tag', '--force', image, byDigest]));
 }
 
+/** A mounter is replaced when its pod is deleted, and not before. */
+function replaceMounters(folder: ClusterFolder): void {
+  const mounters = `daemonset/${releaseName}-mounter`;
+  const inNamespace = ['--namespace', driverNamespace];
+  const status = JSON.parse(kubectl(folder, 'get', mounters, ...inNamespace, '--output=jsonpath={.status}'));
+  if (status.updatedNumberScheduled !== status.desiredNumberScheduled) {
+    const pods = ['pods', '--selector', 'app.kubernetes.io/component=mounter'];
+    kubectl(folder, 'delete', ...pods, ...inNamespace, '--wait');
+    const updated = `--for=jsonpath={.status.updatedNumberScheduled}=${nodes.length}`;
+    kubectl(folder, 'wait', updated, '--timeout', installTimeout, mounters, ...inNamespace);
+  }
+  const ready = `--for=jsonpath={.status.numberReady}=${nodes.length}`;
+  kubectl(folder, 'wait', ready, '--timeout', installTimeout, mounters, ...inNamespace);
+}
+
 /** A node can have pods of a pool once kubelet has given it the pool's label. */
 function untilNodesSee(folder: ClusterFolder, pool: string, seenBy: readonly string[]): void {
-  const kubectl = path.join(folder.programs, 'kubectl');
-  const uuid = inNetwork(folder, [
-    ...[kubectl, 'get', 'famfspool', pool, '--output=jsonpath={.status.fileSystemUUID}'],
-  ]);
+  const uuid = kubectl(folder, 'get', 'famfspool', pool, '--output=jsonpath={.status.fileSystemUUID}');
   const label = `{.metadata.labels.topology\\.famfs\\.io/pool-${uuid}}=true`;
-  const wait = [kubectl, 'wait', `--for=jsonpath=${label}`, '--timeout', installTimeout];
-  inNetwork(folder, [...wait, ...seenBy.map((node) => `node/${node}`)]);
+  const seers = seenBy.map((node) => `node/${node}`);
+  kubectl(folder, 'wait', `--for=jsonpath=${label}`, '--timeout', installTimeout, ...seers);
+}
+
+function kubectl(folder: ClusterFolder, ...args: readonly string[]): string {
+  return inNetwork(folder, [path.join(folder.programs, 'kubectl'), ...args]);
 }
 
 function inNetwork(folder: ClusterFolder, command: readonly string[], input?: string): string {

@@ -87,10 +87,11 @@ export class KubeApi {
     labelSelector?: string,
   ): Promise<KubeObject[]> {
     const none = undefined;
-    const { items } = await asked<{ readonly items: KubeObject[] }>(() =>
+    const { items } = await asked<{ readonly items: readonly KubeObject[] }>(() =>
       this.#objects.list(apiVersion, kind, namespace, none, none, none, none, labelSelector),
     );
-    return items;
+    // Objects of a list do not say what they are.
+    return items.map((item) => ({ ...item, apiVersion, kind }));
   }
 
   /** Asks for its deletion; one that is gone already is fine. */

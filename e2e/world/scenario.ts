@@ -1,5 +1,6 @@
 // A test of the driver in a real cluster, named by what it proves. Must not know any particular one.
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import { readGround } from './ground.ts';
 import { World } from './world.ts';
 
@@ -32,13 +33,13 @@ export function scenario(
       await body(world);
     } catch (error) {
       failure = error;
-      console.error(`✘ ${name} (namespace ${world.namespace}): ${String(error)}\n${await world.troubles()}`);
+      console.error(`✘ ${name} (namespace ${world.namespace}): ${inspect(error)}\n${await world.troubles()}`);
     }
     try {
       await world.end();
     } catch (error) {
       failure ??= error;
-      console.error(`✘ ${name} leaves things behind: ${String(error)}\n${await world.troubles()}`);
+      console.error(`✘ ${name} leaves things behind: ${inspect(error)}\n${await world.troubles()}`);
     }
     if (failure !== undefined) throw failure;
   });

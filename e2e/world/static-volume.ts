@@ -66,7 +66,7 @@ export async function staticVolume(world: World, volume: StaticVolume): Promise<
       driver: 'csi.famfs.io',
       volumeHandle: full,
       readOnly,
-      volumeAttributes: { pool: uuid, path, ...attributes },
+      volumeAttributes: { pool: uuid, path, ...(readOnly ? {} : { access: 'rw' }), ...attributes },
     },
     nodeAffinity: { required: { nodeSelectorTerms: [{ matchExpressions: [expression] }] } },
   };

@@ -236,5 +236,7 @@ export class World {
 }
 
 function namespaceObject(name: string): KubeObject {
-  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+  // By the label a person finds what scenarios left that were killed.
+  const labels = { 'famfs-csi.test/scenario': 'true' };
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } };
 }
