@@ -15,6 +15,7 @@ import { MemoryRecords } from './memory-records.ts';
 import { ModelPool } from './model-pool.ts';
 
 export const unitBytes = 2n << 20n;
+const slowTicks = 20;
 const pace = { firstBackOffMs: 1, longestBackOffMs: 4, reportIntervalMs: 0, roundIntervalMs: 1000 };
 
 export type Verb = 'makeFiles' | 'zeroFiles';
@@ -256,7 +257,12 @@ export class ProvisioningCluster implements Pools {
       records,
       maker: this.#slotMaker(name, records),
       node: name,
-      publishedVolumeIds: () => this.publishedVolumeIds(),
+      // Takes longer than whole works do, as an API server may.
+      publishedVolumeIds: async () => {
+        const published = await this.publishedVolumeIds();
+        for (let tick = 0; tick < slowTicks; tick++) await new Promise(setImmediate);
+        return published;
+      },
       log: { info: () => undefined, warn: () => undefined },
       pace,
     });

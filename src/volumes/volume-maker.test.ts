@@ -158,3 +158,78 @@ it('the maker of volumes fills a slot with zeros once, and again only when that 
     assert.deepEqual([status.filesMade, status.logEntries, status.bytesZeroed], [1, 3, 4n * mib]);
   }
 });
+
+it('the maker of volumes never touches a volume again that became ready while it asked what nodes have published', async () => {
+  const store = new MemoryRecords();
+  await store.create(record);
+  const left = { slot: 'left', formerVolumeId: 'former', phase: 'Scrubbing', node: 'n1' } as const;
+  await store.createSlot({ ...newSlot(left), ...left });
+  const [mayEnd, mayAnswer] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const begun = { makings: 0, questions: 0 };
+  const maker: SlotMaker = {
+    async *makeFiles() {
+      begun.makings++;
+      await mayEnd.promise;
+      yield { filesMade: 1, logEntries: 3 };
+    },
+    async *zeroFiles() {
+      yield { bytesDone: 4n * mib };
+    },
+  };
+  const making = new VolumeMaker({
+    ...{ records: store, maker, node: 'n1', pace },
+    publishedVolumeIds: async () => {
+      begun.questions++;
+      // The second takes as long as a slow API server.
+      if (begun.questions === 2) await mayAnswer.promise;
+      return new Set(['former']);
+    },
+    log: { info: () => undefined, warn: () => undefined },
+  });
+  making.start();
+  await waitUntil('it is being made', () => begun.makings === 1);
+  making.look();
+  await waitUntil('the next round asks', () => begun.questions === 2);
+  mayEnd.resolve();
+  await untilReady(store);
+  mayAnswer.resolve();
+  await waitUntil('the round after it asks', () => begun.questions > 2);
+  for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
+  assert.deepEqual([begun.makings, (await store.get('one'))?.status.phase], [1, 'Ready']);
+  await making.stop();
+});
+
+it('the maker of volumes does not scrub a slot that passed to a volume while it asked what nodes have published', async () => {
+  const store = new MemoryRecords();
+  const left = { slot: 'slot', formerVolumeId: 'former', phase: 'Scrubbing', node: 'n1' } as const;
+  const slot = await store.createSlot({ ...newSlot(left), ...left });
+  const mayAnswer = Promise.withResolvers<void>();
+  let [zeroings, questions] = [0, 0];
+  const maker: SlotMaker = {
+    async *makeFiles() {
+      yield { filesMade: 1, logEntries: 3 };
+    },
+    async *zeroFiles() {
+      zeroings++;
+      yield { bytesDone: 4n * mib };
+    },
+  };
+  const making = new VolumeMaker({
+    ...{ records: store, maker, node: 'n1', pace },
+    publishedVolumeIds: async () => {
+      questions++;
+      await mayAnswer.promise;
+      return new Set<string>();
+    },
+    log: { info: () => undefined, warn: () => undefined },
+  });
+  making.start();
+  await waitUntil('it asks', () => questions === 1);
+  // Another process of this node, which has ended since, had scrubbed it; then it went to a volume, which somebody has.
+  await store.create({ ...record, status: { ...newStatus, phase: 'Ready', filesMade: 1 } });
+  await store.removeSlot(slot);
+  mayAnswer.resolve();
+  for (let tick = 0; tick < 50; tick++) await new Promise(setImmediate);
+  assert.equal(zeroings, 0);
+  await making.stop();
+});

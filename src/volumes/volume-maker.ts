@@ -139,24 +139,37 @@ export class VolumeMaker {
 
   async #round(): Promise<void> {
     const { records, node } = this.#parts;
+    // Asked first, because it may take long: work begins with what the records say then.
+    const unused = await this.#unusedSlots();
     const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
     const open = volumes
       .filter(({ spec, status, deleting }) => spec.node === node && !deleting && status.phase !== 'Ready')
       .filter((record) => ownsSlot(record, { volumes, slots }));
-    const dirty = slots.filter(
-      (slot) => slot.node === node && slot.phase === 'Scrubbing' && !isHeld(slot, volumes),
-    );
-    const published = dirty.length === 0 ? new Set() : await this.#parts.publishedVolumeIds(dirty);
     const tasks = [
       ...open.map((record) => this.#making(record)),
-      ...dirty
-        .filter(({ formerVolumeId }) => !published.has(formerVolumeId))
+      ...this.#dirtySlots(volumes, slots)
+        .filter(({ formerVolumeId }) => unused.has(formerVolumeId))
         .map((slot) => this.#scrubbing(slot)),
     ];
     const wanted = new Map(tasks.map(({ slot, purpose }) => [slot, purpose]));
     for (const [slot, { purpose, abort }] of this.#jobs) if (wanted.get(slot) !== purpose) abort.abort();
     for (const slot of this.#retries.keys()) if (!wanted.has(slot)) this.#retries.delete(slot);
     for (const task of tasks) this.#begin(task);
+  }
+
+  #dirtySlots(volumes: readonly VolumeRecord[], slots: readonly SlotRecord[]): readonly SlotRecord[] {
+    const { node } = this.#parts;
+    return slots.filter((slot) => slot.node === node && slot.phase === 'Scrubbing' && !isHeld(slot, volumes));
+  }
+
+  /** Of the volumes that left dirty slots, those that no node has any more. */
+  async #unusedSlots(): Promise<ReadonlySet<string>> {
+    const { records, publishedVolumeIds } = this.#parts;
+    const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
+    const dirty = this.#dirtySlots(volumes, slots);
+    if (dirty.length === 0) return new Set();
+    const published = await publishedVolumeIds(dirty);
+    return new Set(dirty.map(({ formerVolumeId }) => formerVolumeId).filter((id) => !published.has(id)));
   }
 
   #making(record: VolumeRecord): Task {
@@ -252,6 +265,7 @@ export class VolumeMaker {
     const report = (change: Partial<SlotRecord>): Promise<void> =>
       this.#reportSlot(record, { problem: undefined, ...change });
     try {
+      await this.#requireLeft(record);
       const paced = new Paced(this.#pace.reportIntervalMs);
       for await (const { bytesDone } of maker.zeroFiles(
         poolUuid,
@@ -272,6 +286,16 @@ export class VolumeMaker {
     } catch (error) {
       await this.#fail(error, record.formerVolumeId, signal, (problem) => report({ problem }));
     }
+  }
+
+  /** A slot that was listed a moment ago may be somebody's since; it is looked at once more before a byte of it is changed. */
+  async #requireLeft({ slot, formerVolumeId }: SlotRecord): Promise<void> {
+    const { records } = this.#parts;
+    const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
+    const isLeft = this.#dirtySlots(volumes, slots).some(
+      (each) => each.slot === slot && each.formerVolumeId === formerVolumeId,
+    );
+    if (!isLeft) throw calledOff(slot);
   }
 
   /** Says in the record what went wrong, and throws it, for a later try. Work that was called off says nothing. */
@@ -315,6 +339,11 @@ export class VolumeMaker {
     await untilAgreed(async () => {
       const record = await records.get(name);
       if (record?.spec.volumeId !== volumeId || record.deleting) throw calledOff(name);
+      if (record.status.phase === 'Ready') {
+        if (change.phase === 'Ready') return;
+        // Somebody may have it, and whoever makes it begins with a report: what is ready is never touched again.
+        throw calledOff(name);
+      }
       await records.update({ ...record, status: { ...record.status, ...change } });
     });
   }
