@@ -14,7 +14,8 @@ FROM ${BASE} AS base
 # Everything that is fetched: modules that build, and what the image has of Debian and npm for its architecture.
 FROM --platform=${BUILDPLATFORM} ${NPM} AS dependencies
 ARG TARGETARCH
-ARG NPM_REGISTRY=https://registry.npmjs.org/
+# Where npm packages come from, if not from where npm looks by itself.
+ARG NPM_REGISTRY=
 ENV NPM_CONFIG_REGISTRY=${NPM_REGISTRY} NPM_CONFIG_UPDATE_NOTIFIER=false
 WORKDIR /build
 COPY tools/image/fetch-debian.sh tools/image/
@@ -22,7 +23,7 @@ RUN sh tools/image/fetch-debian.sh "${TARGETARCH}"
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=secret,id=certificates \
     if [ -s /run/secrets/certificates ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/certificates; fi; \
-    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && rm -rf /root/.npm \
+    npm ci --ignore-scripts --no-audit --no-fund --loglevel=error --cache=/npm-cache && rm -rf /npm-cache \
     # Nobody checks types or form here.
  && rm -rf node_modules/@biomejs node_modules/@typescript node_modules/node-linux-*/include
 COPY tools/image/fetch-native.ts tools/image/native-packages.ts tools/image/lockfile.ts tools/image/
