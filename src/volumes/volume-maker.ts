@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
 import { type BackOff, backOffMs } from '../pace/back-off.ts';
+import { Paced } from '../pace/paced.ts';
 import { WokenLoop } from '../pace/woken-loop.ts';
 import { fileNamesOf, isSameLayout, type SlotLayout, sizeOf } from './slot-layout.ts';
 import { isHeld, ownsSlot } from './slot-promise.ts';
@@ -355,22 +356,6 @@ export class VolumeMaker {
       if (record?.formerVolumeId !== formerVolumeId || record.phase !== 'Scrubbing') throw calledOff(slot);
       await records.updateSlot({ ...record, ...change });
     });
-  }
-}
-
-/** Lets something happen at most once in an interval, and at once the first time. */
-class Paced {
-  readonly #intervalMs: number;
-  #nextMs = 0;
-
-  constructor(intervalMs: number) {
-    this.#intervalMs = intervalMs;
-  }
-
-  async perhaps(act: () => Promise<void>): Promise<void> {
-    if (performance.now() < this.#nextMs) return;
-    this.#nextMs = performance.now() + this.#intervalMs;
-    await act();
   }
 }
 
