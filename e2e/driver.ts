@@ -30,7 +30,8 @@ export function installDriver(folder: ClusterFolder, say: (line: string) => void
   for (const { name } of nodes) importImage(folder, name, image);
   say(`installing ${image.image}@${image.manifestDigest.slice(0, 19)}… by Helm`);
   const install = ['upgrade', '--install', releaseName, chartFolder, '--namespace', driverNamespace];
-  const waiting = ['--create-namespace', '--wait', '--timeout', installTimeout];
+  // The newer way to wait takes a DaemonSet whose pods wait to be deleted for one that never comes to an end.
+  const waiting = ['--create-namespace', '--wait=legacy', '--timeout', installTimeout];
   const values = JSON.stringify(driverValues(image.manifestDigest));
   inNetwork(folder, [helm, ...install, ...waiting, '--values', '-'], values);
   replaceMounters(folder);
