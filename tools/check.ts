@@ -28,6 +28,9 @@ const steps: readonly Step[] = [
   { name: 'e2e api', script: 'e2e/e2e.ts', args: ['api'], skip: withoutGo },
   { name: 'stress', script: 'tools/stress.ts' },
   { name: 'bundle', script: 'tools/bundle.ts' },
+  // Helm and actionlint are built once.
+  { name: 'chart', script: 'tools/chart/chart.ts', skip: withoutGo },
+  { name: 'workflows', script: 'tools/check-workflows.ts', skip: withoutGo },
 ];
 
 const { values } = parseArgs({
@@ -35,19 +38,21 @@ const { values } = parseArgs({
     'without-tests': { type: 'boolean', default: false },
     'without-stress': { type: 'boolean', default: false },
     'without-e2e': { type: 'boolean', default: false },
+    'without-chart': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) {
   console.log(
-    `npm run check [-- --without-tests --without-e2e --without-stress]\n\nRuns: generate, ${steps.map(({ name }) => name).join(', ')}`,
+    `npm run check [-- --without-tests --without-e2e --without-stress --without-chart]\n\nRuns: generate, ${steps.map(({ name }) => name).join(', ')}`,
   );
 } else {
   const left = [
     values['without-tests'] ? 'test' : '',
     values['without-stress'] ? 'stress' : '',
     values['without-tests'] || values['without-e2e'] ? 'e2e api' : '',
+    ...(values['without-chart'] ? ['chart', 'workflows'] : []),
   ];
   const chosen = steps.filter(({ name }) => !left.includes(name));
   process.exitCode = runSteps(chosen) ? 0 : 1;
