@@ -46,6 +46,10 @@ async function inOwnCluster(run: ScenarioRun): Promise<number> {
   try {
     if (!wasThere) installDriver(folder, say);
     if (installOnly) return 0;
+    if (run.files.length === 0 && run.name === undefined) {
+      const tests = await runTests({ files: ['e2e/cluster/cluster.test.ts'], env: {} });
+      if (tests !== 0) return tests;
+    }
     const kubeconfig = folder.kubeconfig();
     const ground: Ground = { kubeconfig, cluster: folder.name, smallImage: busyboxImage, driverNamespace };
     return await runFiles(run, ground, (command) => inClusterNetwork(folder, command));

@@ -13,10 +13,11 @@ const { values, positionals } = parseArgs({
 });
 
 // Tests that need what takes minutes to build are run by what builds it, and here only when a file is named: an API
-// server by `npm run e2e`, Helm by `npm run chart`.
-const needsLongBuild = /\.api\.test\.ts$|(?:^|\/)chart\/(?:chart|values)\.test\.ts$/;
+// server and nodes by `npm run e2e`, Helm by `npm run chart`.
+const needsLongBuild =
+  /\.api\.test\.ts$|(?:^|\/)chart\/(?:chart|values)\.test\.ts$|(?:^|\/)cluster\/cluster\.test\.ts$/;
 
-const places = positionals.length > 0 ? positionals : ['src', 'tools', 'test', 'demo', 'bench'];
+const places = positionals.length > 0 ? positionals : ['src', 'tools', 'test', 'demo', 'bench', 'e2e'];
 const files = places.flatMap((place) =>
   place.endsWith('.test.ts')
     ? [place]
