@@ -223,7 +223,8 @@ export const mounterRole = {
       group: 'Pools',
       help: 'How often to read from every pool to see whether it still answers.',
     }),
-    probeTimeoutMs: withDefault('probe-timeout', durationMs, '800ms', {
+    // With the interval above a mount that hangs is known within five seconds; a machine that is merely busy is given time.
+    probeTimeoutMs: withDefault('probe-timeout', durationMs, '2500ms', {
       group: 'Pools',
       help: 'How long such a read may take before the pool counts as hung.',
     }),

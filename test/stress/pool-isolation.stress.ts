@@ -31,7 +31,7 @@ const deadlineMs = 1000;
 const firstDeadlineMs = 12_000;
 /** For what no caller waits for. */
 const patienceMs = 180_000;
-/** As they are in the product, but for the last: a machine that runs all tests may keep a sound mount waiting for 800 ms. */
+/** As they are in the product, but for the last: a machine that runs all tests may keep a sound mount waiting for longer. */
 const mounterFlags = { 'scan-interval': '2s', 'health-interval': '2s', 'probe-timeout': '4s' };
 
 /** A way for a pool to be ill. */
