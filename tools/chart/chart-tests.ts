@@ -216,6 +216,26 @@ describe('the workloads of the chart', { skip }, () => {
     assert.deepEqual(tokens(workload('DaemonSet', 'famfs-csi-mounter')), []);
   });
 
+  test('leave the choice of users that are nobody to OpenShift, which takes no others', () => {
+    const usersOf = (enabled: boolean) =>
+      renderChart({ values: { openshift: { enabled }, tests: { storageClassName: 'famfs' } } })
+        .filter(({ kind, metadata }) => kind === 'Pod' || metadata.name === 'famfs-csi-controller')
+        .filter(({ kind }) => kind === 'Pod' || kind === 'Deployment')
+        .map(({ kind, spec }) => (kind === 'Pod' ? spec : spec.template.spec).securityContext);
+    const common = { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } };
+    const own = { ...common, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532 };
+    assert.deepEqual(usersOf(true), [common, common, common]);
+    assert.deepEqual(usersOf(false), [own, own, own]);
+  });
+
+  test('let the node pods call the mounter, and not take its place', () => {
+    const { containers } = workload('DaemonSet', 'famfs-csi-node').spec.template.spec;
+    for (const { name, volumeMounts } of containers) {
+      const sockets = volumeMounts.find((mount: { name: string }) => mount.name === 'sockets');
+      assert.equal(sockets.readOnly, true, name);
+    }
+  });
+
   test('never run two node plugins on a node, and leave the mounter to whoever deletes it', () => {
     assert.deepEqual(workload('DaemonSet', 'famfs-csi-node').spec.updateStrategy, {
       type: 'RollingUpdate',

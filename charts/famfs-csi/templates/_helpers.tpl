@@ -147,6 +147,21 @@ tolerations:
 {{- end -}}
 
 {{/*
+The user of pods that need no right on any node, in terms of Pod Security "restricted". OpenShift gives each namespace users of its
+own, and takes a pod that names another for one that wants more.
+*/}}
+{{- define "famfs-csi.nobody" -}}
+runAsNonRoot: true
+{{- if not (include "famfs-csi.onOpenShift" .) }}
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/*
 An object of files/ as this release has it. The files are written for the release famfs-csi in the namespace famfs-csi, so
 that kubectl and tests take them as they are: names that begin so, and that namespace, become those of this release.
 Takes (dict "root" $ "path" … "annotations" {}); gives the objects as YAML documents.
