@@ -69,8 +69,9 @@ export class PoolResets {
     const { log, reports } = this.#parts;
     const { device, pool: name, poolUID, replaces = '' } = format;
     try {
-      await this.#requireOrdered(format, signal);
+      // The API server may be away for long until it is recorded; what is there after that counts.
       if (isFirst) await recordFormat(reports, format);
+      await this.#requireOrdered(format, signal);
       const order = {
         ...{ device, replaceUuid: replaces },
         logSizeBytes: bytesOf(pool.spec.format?.logSize ?? '0'),

@@ -1,0 +1,82 @@
+// What a node does for the reset of a pool when others go on while it works.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { famfsNode, famfsPool, poolUuid, reportedPool } from '../../test/cluster-objects.ts';
+import type { FamfsNode, ReportedFormat } from '../kubernetes/famfs-node.ts';
+import { famfsMode, type NodeState, poolPhase } from '../mounter/client.ts';
+import { silentLogger } from '../observe/logger.ts';
+import { PoolResets } from './pool-resets.ts';
+
+const reset = { fileSystemUUID: poolUuid, attempt: 'one', since: '2026-01-01T12:00:00Z' } as const;
+const pool = famfsPool('models', {
+  spec: { format: { nodeName: 'master', device: 'dax0.0' }, writes: 'Allowed', deletedVolumes: 'Keep' },
+  status: { fileSystemUUID: poolUuid, reset: { ...reset, phase: 'Formatting' } },
+});
+const state: NodeState = {
+  ...{ revision: 1n, settled: true, systemUuid: 's', mode: famfsMode.MODE_FUSE, launcher: 'in-place' },
+  ...{ famfsLocation: 'host', kernelRelease: '7', allowWrites: 'never', allowFormat: 'reset' },
+  ...{ problems: [], devices: [] },
+  pools: [
+    {
+      ...{ uuid: poolUuid, device: 'dax0.0', phase: poolPhase.POOL_PHASE_FOUND, problem: null, role: 0 },
+      ...{ mode: famfsMode.MODE_FUSE, mountPath: '/run/p', sizeBytes: 8n << 30n, freeBytes: 8n << 30n },
+      ...{ longestFreeRunBytes: 8n << 30n, logEntriesTotal: 100n, logEntriesUsed: 0n },
+      ...{ logEntriesReplayed: 0n, binds: 0, held: true, simulated: true, healthyAtMs: 0n },
+      ...{ allocationUnitBytes: 2n << 20n, writers: 'safe' },
+    },
+  ],
+};
+
+/** One round of the master's agent while another node sees the pool, too. */
+class Round {
+  readonly formatted: string[] = [];
+  formats: readonly ReportedFormat[] = [];
+  other: FamfsNode = famfsNode('other', { pools: [reportedPool({ phase: 'Found', held: true })] });
+
+  /** @param recording called while the API server takes its time to record something */
+  async run(recording: () => void = () => undefined): Promise<void> {
+    const recordFormats = async (formats: readonly ReportedFormat[]): Promise<void> => {
+      this.formats = formats;
+      recording();
+    };
+    const round = this;
+    const resets = new PoolResets({
+      pools: { synced: async () => undefined, list: () => [pool], onChange: () => () => undefined },
+      reports: {
+        get formats() {
+          return round.formats;
+        },
+        recordFormats,
+      },
+      mounter: { view: { state, problem: undefined }, onChange: () => () => undefined },
+      format: async ({ replaceUuid }) => {
+        this.formatted.push(replaceUuid);
+        return 'new';
+      },
+      release: async () => undefined,
+      present: { pool: async () => pool, nodes: async () => [this.other] },
+      ...{ node: 'master', log: silentLogger },
+    });
+    await resets.round(new AbortController().signal);
+  }
+}
+
+describe('the master of a pool that is reset', () => {
+  it('formats when all others hold it', async () => {
+    const round = new Round();
+    await round.run();
+    assert.deepEqual([round.formatted, round.formats[0]?.phase], [[poolUuid], 'Formatted']);
+  });
+
+  it('does not when another has mounted it again before it was recorded that this one begins', async () => {
+    const round = new Round();
+    await round.run(() => {
+      round.other = famfsNode('other', { pools: [reportedPool()] });
+    });
+    const [answer] = round.formats;
+    assert.deepEqual(
+      [round.formatted, answer?.phase, answer?.problem?.reason],
+      [[], 'Refused', 'pool-in-use'],
+    );
+  });
+});
