@@ -104,7 +104,7 @@ export class PoolFinder {
     const pool = this.#poolOn(device.name);
     if (pool !== undefined) {
       pool.seenOn(this.#poolDevice(device));
-      if (pool.isHeld) await this.#lookForSuccessor(pool, seen);
+      if (pool.isDown) await this.#lookForSuccessor(pool, seen);
       else this.#retryBringUp(pool);
       return;
     }

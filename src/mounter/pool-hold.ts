@@ -15,6 +15,7 @@ export class PoolHold {
   /** Volumes whose bind is being made. */
   readonly #beginning = new Set<string>();
   #isHeld: boolean;
+  #isDown = false;
   #isClosing = false;
 
   /** @param folder a folder on the host that a boot clears */
@@ -24,8 +25,14 @@ export class PoolHold {
     this.#isHeld = existsSync(this.#note);
   }
 
+  /** It is not to be mounted; a mount that there was may be there still. */
   get isHeld(): boolean {
     return this.#isHeld;
+  }
+
+  /** Held, and nothing of it is mounted any more: what others may build upon. */
+  get isDown(): boolean {
+    return this.#isDown;
   }
 
   /** It is being found out whether the pool can be released; nothing new begins meanwhile. */
@@ -75,6 +82,7 @@ export class PoolHold {
       atEffect('note hold', () => writeFileSync(this.#note, deviceName, { mode: 0o600 }));
       this.#isHeld = true;
       await takeDown();
+      this.#isDown = this.#isHeld;
     } catch (error) {
       this.lift();
       throw error;
@@ -84,6 +92,7 @@ export class PoolHold {
   lift(): void {
     atEffect('remove hold', () => rmSync(this.#note, { force: true }));
     this.#isHeld = false;
+    this.#isDown = false;
   }
 
   /** @throws DriverError `pool-in-use` naming the volumes that are published, or about to be */

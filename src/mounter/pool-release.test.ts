@@ -10,6 +10,7 @@ import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-moun
 import type { RunningMounter } from '../../test/running-mounter.ts';
 import { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { waitUntil } from '../../test/wait-until.ts';
+import { acquireFileLock } from '../linux/file-lock.ts';
 import { poolPhase, poolRole } from './client.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
@@ -94,6 +95,23 @@ describe('a pool that is released', { skip }, () => {
     await atClient.ready(poolUuid);
   });
 
+  it('is held only when its mount is down, however long that takes', async () => {
+    const lock = await acquireFileLock(path.join(client.places.locks, 'machine'));
+    const released = release(atClient);
+    try {
+      await waitUntil('the hold is noted', () => heldNotes(client).length > 0);
+      const { pools } = await atClient.calls.getState({});
+      assert.deepEqual([isMounted(client), pools.map(({ held }) => held)], [true, [false]]);
+    } finally {
+      lock.release();
+      await released;
+    }
+    await atClient.untilPool(poolUuid, 'is held', ({ held }) => held);
+    assert.equal(isMounted(client), false);
+    await release(atClient, false);
+    await atClient.ready(poolUuid);
+  });
+
   it('goes with its daemon, stays away, and refuses what is asked of it', async () => {
     await release(atMaster);
     assert.equal(isMounted(master), false);
@@ -139,7 +157,7 @@ describe('a pool that is released', { skip }, () => {
     await atMaster.untilPool(poolUuid, 'is held', ({ held, phase }) => {
       return held && phase === poolPhase.POOL_PHASE_FOUND;
     });
-    await waitUntil('it is down', () => !isMounted(master));
+    assert.equal(isMounted(master), false);
     await waitUntil('its daemon has gone', () => cluster.daemonOf(master, poolUuid) === undefined);
   });
 

@@ -65,7 +65,7 @@ export class PoolRelease {
   /** Ends what a mounter that was killed has begun: after that the pool is down, or no longer held. */
   async finish(): Promise<void> {
     const { uuid, hold, follower, log } = this.#parts;
-    if (!hold.isHeld) return;
+    if (!hold.isHeld || hold.isDown) return;
     await follower
       .hold(() => this.#hold())
       .catch((error: unknown) => log.warn('pool cannot be released', { pool: uuid, error }));

@@ -56,7 +56,7 @@ export interface PoolState {
   readonly simulated: boolean;
   readonly healthyAtMs: number;
   readonly allocationUnitBytes: bigint;
-  /** Released on request, and kept down. */
+  /** Released on request: its mount is down, and kept down. */
   readonly held: boolean;
   readonly writers: GrantedWriters;
 }

@@ -91,9 +91,14 @@ export class Pool {
     return this.#problem ?? this.#parts.hold.problem ?? this.#follower.problem;
   }
 
-  /** Released, and not to be mounted before `resume`. */
+  /** Released or about to be, and not to be mounted before `resume`. */
   get isHeld(): boolean {
     return this.#parts.hold.isHeld;
+  }
+
+  /** Held, and its mount is down. */
+  get isDown(): boolean {
+    return this.#parts.hold.isDown;
   }
 
   /** What a watcher sees. */
@@ -110,7 +115,7 @@ export class Pool {
       binds: this.#parts.registry.countOfPool(this.uuid),
       simulated: this.#device.simulated,
       healthyAtMs: this.#healthyAtMs,
-      held: this.isHeld,
+      held: this.isDown,
       writers: grantedWriters(this.#parts.allowWrites, this.#mount && this.#probed?.operationPolicy),
     };
   }
