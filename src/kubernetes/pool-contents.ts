@@ -20,16 +20,18 @@ export async function forgetContents(
 }
 
 /**
- * Volumes whose record reached the store after the reset of their pool: nothing of them was made, and nothing can be. Whoever
- * asks for one gets a new one.
+ * Volumes whose record reached the store after the reset of their pool: nothing of them was made, and nothing can be, though their
+ * node may have begun to try. Whoever asks for one gets a new one.
+ * @param name of the pool that was reset
+ * @param uuids of all file systems that are pools
  */
 export function stragglersOf(
   name: string,
-  uuid: string,
-  { volumes }: RecordedVolumes,
+  uuids: ReadonlySet<string | undefined>,
+  { volumes }: Pick<RecordedVolumes, 'volumes'>,
 ): readonly VolumeRecord[] {
   return volumes.filter(({ spec, status }) => {
-    return spec.poolName === name && spec.poolUuid !== uuid && status.phase === 'Pending';
+    return spec.poolName === name && !uuids.has(spec.poolUuid) && status.phase !== 'Ready';
   });
 }
 

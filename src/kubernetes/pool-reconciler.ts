@@ -112,9 +112,11 @@ export class PoolReconciler {
       );
       this.#tell(pool, status);
     }
-    const wasReset = isTrue(status.conditions, 'Reset') && status.fileSystemUUID !== undefined;
-    if (!wasReset) return;
-    for (const volume of stragglersOf(known.metadata.name, status.fileSystemUUID, recorded))
+    if (!isTrue(status.conditions, 'Reset')) return;
+    const uuids = new Set(
+      famfsPools.list().map((each) => each.status?.fileSystemUUID ?? each.spec.fileSystemUUID),
+    ).add(status.fileSystemUUID);
+    for (const volume of stragglersOf(known.metadata.name, uuids, recorded))
       await forgetVolume(records, volume);
   }
 
