@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { projectRoot } from '../tools/run-tool.ts';
+import { cachedCompilation } from '../tools/test-programs.ts';
 
 export interface TestRun {
   readonly files: readonly string[];
@@ -25,7 +26,11 @@ export async function runTests(run: TestRun): Promise<number> {
     ...files,
   ];
   const [file = '', ...args] = around?.(tests) ?? tests;
-  const child = spawn(file, args, { cwd: projectRoot, stdio: 'inherit', env: { ...process.env, ...env } });
+  const child = spawn(file, args, {
+    cwd: projectRoot,
+    stdio: 'inherit',
+    env: { ...process.env, ...cachedCompilation(), ...env },
+  });
   // Ctrl-C reaches the tests by itself; this process stays to clean up after them.
   const stay = (): void => {};
   const pass = (): void => void child.kill('SIGTERM');

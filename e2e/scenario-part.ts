@@ -2,6 +2,7 @@
 // disturb nobody, then one by one those that do. Must not know any scenario.
 import { globSync } from 'node:fs';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { projectRoot } from '../tools/run-tool.ts';
 import { isRunning, removeCluster } from './cluster/cluster.ts';
 import { inClusterNetwork } from './cluster/cluster-commands.ts';
@@ -16,6 +17,7 @@ import { type Ground, groundVariable } from './world/ground.ts';
 /** They wait far more than they compute. */
 const sideBySide = 6;
 const timeoutMs = 900_000;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface ScenarioRun {
   readonly folder: ClusterFolder;
@@ -39,23 +41,43 @@ export function runScenarios(run: ScenarioRun): Promise<number> {
 
 async function inOwnCluster(run: ScenarioRun): Promise<number> {
   const { folder, keep, installOnly } = run;
-  const wasThere = isRunning(folder);
-  if (wasThere && installOnly) installDriver(folder, say);
-  if (wasThere && !installOnly) say(`The cluster ${folder.name} runs already, and is used as it is.`);
-  if (!wasThere) await makeForUse(folder);
-  try {
-    if (!wasThere) installDriver(folder, say);
-    if (installOnly) return 0;
-    if (run.files.length === 0 && run.name === undefined) {
-      const tests = await runTests({ files: ['e2e/cluster/cluster.test.ts'], env: {} });
-      if (tests !== 0) return tests;
-    }
-    const kubeconfig = folder.kubeconfig();
-    const ground: Ground = { kubeconfig, cluster: folder.name, smallImage: busyboxImage, driverNamespace };
-    return await runFiles(run, ground, (command) => inClusterNetwork(folder, command));
-  } finally {
-    if (!wasThere && !keep && !installOnly) await removeCluster(folder);
+  if (isRunning(folder)) {
+    if (installOnly) installDriver(folder, say);
+    else say(`The cluster ${folder.name} runs already, and is used as it is.`);
+    return installOnly ? 0 : runIn(run);
   }
+  await makeForUse(folder);
+  if (installOnly) {
+    installDriver(folder, say);
+    return 0;
+  }
+  // Whoever interrupts from here on ends what is under way, and the cluster still goes.
+  let isInterrupted = false;
+  const interrupt = (): void => {
+    isInterrupted = true;
+  };
+  for (const signal of signals) process.on(signal, interrupt);
+  try {
+    installDriver(folder, say);
+    // Signals are told of only now.
+    await setImmediate();
+    return isInterrupted ? 1 : await runIn(run);
+  } finally {
+    if (!keep) await removeCluster(folder);
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+}
+
+/** Runs the scenarios in the cluster, which has the driver. */
+async function runIn(run: ScenarioRun): Promise<number> {
+  const { folder } = run;
+  if (run.files.length === 0 && run.name === undefined) {
+    const status = await runTests({ files: ['e2e/cluster/cluster.test.ts'], env: {} });
+    if (status !== 0) return status;
+  }
+  const kubeconfig = folder.kubeconfig();
+  const ground: Ground = { kubeconfig, cluster: folder.name, smallImage: busyboxImage, driverNamespace };
+  return runFiles(run, ground, (command) => inClusterNetwork(folder, command));
 }
 
 async function inGivenCluster(run: ScenarioRun, kubeconfig: string): Promise<number> {
