@@ -3,15 +3,17 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { famfsNode, famfsPool, poolUuid, reportedPool } from '../../test/cluster-objects.ts';
 import type { FamfsNode, ReportedFormat } from '../kubernetes/famfs-node.ts';
+import type { FamfsPool, FamfsPoolReset } from '../kubernetes/famfs-pool.ts';
 import { famfsMode, type NodeState, poolPhase } from '../mounter/client.ts';
 import { silentLogger } from '../observe/logger.ts';
 import { PoolResets } from './pool-resets.ts';
 
 const reset = { fileSystemUUID: poolUuid, attempt: 'one', since: '2026-01-01T12:00:00Z' } as const;
-const pool = famfsPool('models', {
-  spec: { format: { nodeName: 'master', device: 'dax0.0' }, writes: 'Allowed', deletedVolumes: 'Keep' },
-  status: { fileSystemUUID: poolUuid, reset: { ...reset, phase: 'Formatting' } },
-});
+const poolAt = (phase: FamfsPoolReset['phase']): FamfsPool =>
+  famfsPool('models', {
+    spec: { format: { nodeName: 'master', device: 'dax0.0' }, writes: 'Allowed', deletedVolumes: 'Keep' },
+    status: { fileSystemUUID: poolUuid, reset: { ...reset, phase } },
+  });
 const state: NodeState = {
   ...{ revision: 1n, settled: true, systemUuid: 's', mode: famfsMode.MODE_FUSE, launcher: 'in-place' },
   ...{ famfsLocation: 'host', kernelRelease: '7', allowWrites: 'never', allowFormat: 'reset' },
@@ -27,9 +29,13 @@ const state: NodeState = {
   ],
 };
 
-/** One round of the master's agent while another node sees the pool, too. */
+/** One round of the master's agent, which holds the pool, while another node sees the pool, too. */
 class Round {
   readonly formatted: string[] = [];
+  readonly lifted: string[] = [];
+  /** As the agent was told last, and as it is. */
+  known = poolAt('Formatting');
+  present = poolAt('Formatting');
   formats: readonly ReportedFormat[] = [];
   other: FamfsNode = famfsNode('other', { pools: [reportedPool({ phase: 'Found', held: true })] });
 
@@ -41,7 +47,7 @@ class Round {
     };
     const round = this;
     const resets = new PoolResets({
-      pools: { synced: async () => undefined, list: () => [pool], onChange: () => () => undefined },
+      pools: { synced: async () => undefined, list: () => [round.known], onChange: () => () => undefined },
       reports: {
         get formats() {
           return round.formats;
@@ -53,8 +59,10 @@ class Round {
         this.formatted.push(replaceUuid);
         return 'new';
       },
-      release: async () => undefined,
-      present: { pool: async () => pool, nodes: async () => [this.other] },
+      release: async (uuid, hold) => {
+        if (!hold) this.lifted.push(uuid);
+      },
+      present: { pool: async () => this.present, nodes: async () => [this.other] },
       ...{ node: 'master', log: silentLogger },
     });
     await resets.round(new AbortController().signal);
@@ -78,5 +86,22 @@ describe('the master of a pool that is reset', () => {
       [round.formatted, answer?.phase, answer?.problem?.reason],
       [[], 'Refused', 'pool-in-use'],
     );
+  });
+});
+
+describe('a node that holds a pool', () => {
+  it('takes it up again when its reset was refused', async () => {
+    const round = new Round();
+    round.known = poolAt('Refused');
+    round.present = poolAt('Refused');
+    await round.run();
+    assert.deepEqual(round.lifted, [poolUuid]);
+  });
+
+  it('does not when another attempt has begun since, of which it was not told yet', async () => {
+    const round = new Round();
+    round.known = poolAt('Refused');
+    await round.run();
+    assert.deepEqual(round.lifted, []);
   });
 });

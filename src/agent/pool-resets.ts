@@ -131,6 +131,7 @@ export class PoolResets {
     for (const { uuid, held } of this.#state()?.pools ?? []) {
       if (!held || wanted.has(uuid) || !this.#retries.isDue(uuid)) continue;
       try {
+        if (await this.#isWantedNow(uuid, pools, signal)) continue;
         await release(uuid, false, signal);
         this.#retries.clear(uuid);
         log.info('pool taken up again', { uuid });
@@ -140,6 +141,16 @@ export class PoolResets {
         log.warn('a pool is not taken up again', { uuid, problem: DriverError.from(error).message });
       }
     }
+  }
+
+  /** By what the API server has: who reads late that one attempt was refused would lift what the next one builds upon. */
+  async #isWantedNow(uuid: string, pools: readonly FamfsPool[], signal: AbortSignal): Promise<boolean> {
+    for (const { metadata, status } of pools) {
+      if (status?.fileSystemUUID !== uuid) continue;
+      const reset = (await this.#parts.present.pool(metadata.name, signal))?.status?.reset;
+      if (isOut(reset) && reset.fileSystemUUID === uuid) return true;
+    }
+    return false;
   }
 
   async #forget(uid: string): Promise<void> {
