@@ -25,7 +25,7 @@ for (const [node, pool] of [
       // The volume is bound to its memory, and to no host.
       const [term, ...others] = volume.spec.nodeAffinity.required.nodeSelectorTerms;
       assert.deepEqual(others, []);
-      assert.deepEqual(term.matchExpressions, [
+      assert.deepEqual(structuredClone(term.matchExpressions), [
         { key: `topology.famfs.io/pool-${uuid}`, operator: 'In', values: ['true'] },
       ]);
     },
