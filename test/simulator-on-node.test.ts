@@ -272,7 +272,9 @@ describe('the simulator on a node', { skip }, () => {
     assert.match(stdout, /^Hello/);
     await installed(first, 'one', '--format=first', '--samples');
     const mounter = startMounter(first, 'one');
-    assert.equal((await mounter.readyPool()).uuid, poolUuid);
+    const pool = await mounter.readyPool();
+    assert.equal(pool.uuid, poolUuid);
+    assert.equal(pool.binds, 1, 'what the former mounter bound is known to this one');
     assert.deepEqual(daemonsOf(first), [daemon]);
     await mounter.client.calls.unbind({ target, volumeId: 'volume' });
     assert.equal((await first.run('mountpoint', '-q', target)).exitCode, 1);

@@ -1,6 +1,7 @@
 // Which volume a bind was made for. The kernel's mount table says that a bind exists, from where and how; it cannot say
 // for whom. A record is a note pinned to the kernel's unique mount id, which is never used twice until the next boot,
-// so a record can be stale but never wrong, and losing all of them loses no mount. (docs/adr/0010-bind-records.md)
+// so a record can be stale but never wrong, and losing all of them loses no mount. The id counts in one mount namespace; in
+// another one the registry finds the mount again. (docs/adr/0010-bind-records.md)
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import * as v from 'valibot';

@@ -10,6 +10,9 @@ import { mountFileSystem, unmount } from '../linux/mounts.ts';
 import { type BindRecord, BindRecords } from './bind-record.ts';
 import { BindRegistry } from './bind-registry.ts';
 
+/** MS_BIND of mount(2) */
+const bindFlag = 0x1000;
+
 const { skip } = enterPrivateMounts();
 after(assertNothingLeaked);
 
@@ -34,14 +37,21 @@ describe('the binds that are known', { skip }, () => {
     const target = path.join(folder, name);
     mkdirSync(target);
     mountFileSystem({ source: 'none', target, type: 'tmpfs' });
+    const mountId = idOf(target);
+    records.write(mountId, { ...record('p'), target, ...fields });
+    return { mountId, target };
+  }
+
+  function record(poolUuid: string): BindRecord {
+    const access = { writable: false, allowExec: false, soleTarget: false };
+    return { volumeId: 'v', target: '', poolUuid, path: 'x', ...access, complete: true };
+  }
+
+  function idOf(target: string): bigint {
     const fd = openPath(target);
     const { mountId } = mountIdOf(fd);
     closeFd(fd);
-    records.write(mountId, {
-      ...{ volumeId: 'v', target, poolUuid: 'p', path: 'x', writable: false, allowExec: false },
-      ...{ soleTarget: false, complete: true, ...fields },
-    });
-    return { mountId, target };
+    return mountId;
   }
 
   it('are those that a worker had no time to tell of, and records of its pool alone are removed', () => {
@@ -66,6 +76,26 @@ describe('the binds that are known', { skip }, () => {
     assert.equal(registry.countOfPool('p'), 2);
     const kept = [known.mountId, untold.mountId, otherPool.mountId, goneOfOther].map(String);
     assert.deepEqual(readdirSync(path.join(folder, 'records')).sort(), [...kept, '2.new', '3.new'].sort());
+  });
+
+  it('are found again in another mount namespace, where their mounts have other ids, by what is at their targets', () => {
+    const target = path.join(folder, 'target');
+    const other = path.join(folder, 'other');
+    for (const each of [target, other, path.join(folder, 'pool/v/one')]) mkdirSync(each, { recursive: true });
+    mountFileSystem({ source: path.join(folder, 'pool/v/one'), target, type: '', flags: bindFlag });
+    mountFileSystem({ source: path.join(folder, 'pool/v'), target: other, type: '', flags: bindFlag });
+    const fields = { ...record('p'), target, path: 'pool/v/one' };
+    const [former, shownElsewhere, unmounted] = [1n << 40n, (1n << 40n) + 1n, (1n << 40n) + 2n];
+    records.write(former, fields);
+    records.write(shownElsewhere, { ...fields, target: other });
+    records.write(unmounted, { ...fields, target: path.join(folder, 'pool') });
+    registry.load();
+    const mountId = idOf(target);
+    assert.deepEqual(registry.all(), [{ ...fields, mountId }]);
+    assert.equal(registry.countOfPool('p'), 1);
+    assert.deepEqual(records.mountIds(), [mountId]);
+    assert.deepEqual(records.read(mountId), fields);
+    for (const each of [target, other]) unmount(each);
   });
 
   it('are taken up from the records whose mount is there, and the other records removed', () => {

@@ -1,6 +1,9 @@
 // The binds of this node, by volume and by pool: the kernel's mounts with the records of whom they were made for. Filled
 // from the kernel once at start, kept by what the mounter does, and checked against the kernel whenever it matters.
-import { listmount, statmount } from '../linux/mount-id.ts';
+import path from 'node:path';
+import { openPath, withDescriptors } from '../linux/file-descriptor.ts';
+import { listmount, mountIdAt, statmount } from '../linux/mount-id.ts';
+import { errorCodeOf } from '../linux/syscall-error.ts';
 import type { BindRecord, BindRecords } from './bind-record.ts';
 
 export interface KnownBind extends BindRecord {
@@ -18,14 +21,28 @@ export class BindRegistry {
     this.#records = records;
   }
 
-  /** Reads the records and drops those whose mount the kernel no longer has. */
+  /**
+   * Reads the records and drops those whose mount the kernel no longer has. A mounter that runs in another mount namespace than
+   * the former one did, as each new container does, has copies of the mounts, with ids of their own: their records move to those.
+   */
   load(): void {
     this.#records.removeUnfinished();
     const mounted = new Set(listmount());
     for (const mountId of this.#records.mountIds()) {
       if (mounted.has(mountId)) this.learn(mountId);
-      else this.#records.remove(mountId);
+      else this.#follow(mountId);
     }
+  }
+
+  #follow(formerId: bigint): void {
+    const record = this.#records.read(formerId);
+    const copy = record === undefined ? 'none' : copyInThisNamespace(record);
+    if (copy === 'unknown') return;
+    if (record !== undefined && copy !== 'none') {
+      this.#records.write(copy, record);
+      this.add(copy, record);
+    }
+    this.#records.remove(formerId);
   }
 
   /**
@@ -111,6 +128,22 @@ export class BindRegistry {
       this.#records.remove(mountId);
     }
     return found;
+  }
+}
+
+/**
+ * The id that the mount of a record has in this mount namespace: what is mounted at its target now, if that shows the record's
+ * directory. Kubelet's targets name pod and volume, so nobody else's mount of such a directory can be there.
+ */
+function copyInThisNamespace({ target, path: shown }: BindRecord): bigint | 'none' | 'unknown' {
+  try {
+    return withDescriptors((own) => {
+      const parentFd = own(openPath(path.dirname(target)));
+      const { mountId, isMountRoot } = mountIdAt(parentFd, path.basename(target));
+      return isMountRoot && statmount(mountId)?.root === `/${shown}` ? mountId : 'none';
+    });
+  } catch (error) {
+    return ['ENOENT', 'ENOTDIR'].includes(errorCodeOf(error) ?? '') ? 'none' : 'unknown';
   }
 }
 
