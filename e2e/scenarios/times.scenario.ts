@@ -8,7 +8,7 @@ import type { World } from '../world/world.ts';
 const rounds = 7;
 
 scenario(
-  'a pod with a volume starts nearly as fast as one without, and a claim is bound in the time of a few pods',
+  'a claim is bound, and a pod with its volume starts: how long it takes, in pods without a volume',
   async (world) => {
     const immediate = { volumeBindingMode: 'Immediate' };
     const now = await storageClass(world, 'now', { pool: 'both' }, immediate);

@@ -29,9 +29,9 @@ scenario(
 );
 
 scenario(
-  'a static volume that does not say it may be written is refused to a pod that writes, with what to do, and given to one that reads',
+  'a static volume that is not meant to be written is refused to a pod that writes, with what to do, and given to one that reads',
   async (world) => {
-    const claim = await volumeFor(world, {});
+    const claim = await volumeFor(world, { attributes: { access: 'ro' } });
     await world.startPod({ name: 'writer', node, volumes: [{ claim }] });
     await world.event('Pod', 'writer', /FailedPrecondition.*this one is read-only.*readOnly: true/);
     await world.endPod('writer');
