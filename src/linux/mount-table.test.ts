@@ -5,7 +5,13 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
-import { formatMountTable, type MountTableEntry, parseMountTable, readMountTable } from './mount-table.ts';
+import {
+  formatMountTable,
+  type MountTableEntry,
+  mountOf,
+  parseMountTable,
+  readMountTable,
+} from './mount-table.ts';
 import { mountFileSystem, unmount } from './mounts.ts';
 
 const { skip } = enterPrivateMounts();
@@ -138,6 +144,24 @@ test('a mount point with every awkward character is read as it was named', { ski
   rmSync(folder, { recursive: true });
   assert.equal(entry?.mountPoint, target);
   assert.equal(entry?.source, 'so urce,\\#');
+});
+
+test('a path is on the mount next above it, and of those at one place on the last', () => {
+  const table = parseMountTable(
+    [
+      '20 1 8:1 / / rw - ext4 /dev/sda1 rw',
+      '21 20 0:5 / /var rw shared:1 - tmpfs var rw',
+      '22 21 0:6 / /var/lib/kubelet rw master:3 - tmpfs kubelet rw',
+      '23 21 0:7 / /var rw - tmpfs upper rw',
+      '',
+    ].join('\n'),
+  );
+  const idOf = (place: string): number | undefined => mountOf(place, table)?.mountId;
+  assert.deepEqual(
+    ['/var/lib/kubelet/pods', '/var/lib/kubelet', '/var/lib/kubelets', '/var', '/various', '/'].map(idOf),
+    [22, 22, 23, 23, 20, 20],
+  );
+  assert.equal(mountOf('/var', []), undefined);
 });
 
 test('the table of a process that is not there is an error with a code', () => {

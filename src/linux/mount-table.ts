@@ -102,6 +102,17 @@ function formatEntry(entry: MountTableEntry): string {
   ].join(' ');
 }
 
+/** The mount that a path is on, the topmost where several lie upon each other; undefined only of a table without a root. */
+export function mountOf(path: string, table: readonly MountTableEntry[]): MountTableEntry | undefined {
+  let best: MountTableEntry | undefined;
+  for (const entry of table) {
+    const { mountPoint } = entry;
+    const covers = mountPoint === '/' || path === mountPoint || path.startsWith(`${mountPoint}/`);
+    if (covers && mountPoint.length >= (best?.mountPoint.length ?? 0)) best = entry;
+  }
+  return best;
+}
+
 /**
  * The mount table that a process sees, oldest mount first; of this process by default. Reading it never blocks on a
  * dead or hung mount.

@@ -4,7 +4,7 @@ import { lstatSync, readdirSync, rmdirSync, rmSync, type Stats } from 'node:fs';
 import path from 'node:path';
 import { type CommandLocation, pathSeenFromHere } from '../famfs/command-location.ts';
 import { atEffect } from '../linux/effect-point.ts';
-import { type MountTableEntry, readMountTable } from '../linux/mount-table.ts';
+import { type MountTableEntry, mountOf, readMountTable } from '../linux/mount-table.ts';
 import { listProcesses, mountNamespaceOf } from '../linux/processes.ts';
 import { errorCodeOf } from '../linux/syscall-error.ts';
 import { daemonWords } from './famfs-daemons.ts';
@@ -69,10 +69,7 @@ function placeInFileSystem(folder: string, pid: number | 'self'): string | undef
   } catch {
     return undefined;
   }
-  const covers = ({ mountPoint }: MountTableEntry): boolean =>
-    mountPoint === '/' || mountPoint === folder || folder.startsWith(`${mountPoint}/`);
-  const longest = Math.max(0, ...table.filter(covers).map(({ mountPoint }) => mountPoint.length));
-  const mount = table.findLast((entry) => covers(entry) && entry.mountPoint.length === longest);
+  const mount = mountOf(folder, table);
   if (mount === undefined) return undefined;
   const { deviceMajor, deviceMinor, root, mountPoint } = mount;
   return `${deviceMajor}:${deviceMinor} ${path.join(root, path.relative(mountPoint, folder))}`;

@@ -4,7 +4,7 @@ import { lstatSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { type CommandLocation, pathSeenFromHere } from '../famfs/command-location.ts';
 import { runCommand } from '../linux/child-process.ts';
-import { type MountTableEntry, readMountTable } from '../linux/mount-table.ts';
+import { type MountTableEntry, mountOf, readMountTable } from '../linux/mount-table.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
 import { mountNamespaceOf } from '../linux/processes.ts';
 import type { LauncherName } from './launcher.ts';
@@ -173,18 +173,6 @@ export function memlockCheck(location: CommandLocation): NodeCheck {
     why: 'Mapping files needs none of it; pods that pin what they map (mlock, RDMA) do.',
     remedy: "Raise LimitMEMLOCK of the container runtime's service, if pods here do that.",
   };
-}
-
-/** The topmost mount that a path is on. */
-export function mountOf(directory: string, table: readonly MountTableEntry[]): MountTableEntry | undefined {
-  const covers = ({ mountPoint }: MountTableEntry): boolean =>
-    mountPoint === '/' || directory === mountPoint || directory.startsWith(`${mountPoint}/`);
-  return table
-    .filter(covers)
-    .reduce<MountTableEntry | undefined>(
-      (best, each) => (best !== undefined && best.mountPoint.length > each.mountPoint.length ? best : each),
-      undefined,
-    );
 }
 
 /** This process's own mounts. */

@@ -4,7 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
 import { acquireFileLock } from '../linux/file-lock.ts';
-import { readMountTable } from '../linux/mount-table.ts';
+import { mountOf, readMountTable } from '../linux/mount-table.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
 import { runShortCommand } from '../linux/short-command.ts';
 import { type InstallOptions, installArguments, readInstallOptions } from './install-options.ts';
@@ -61,17 +61,12 @@ function requireRoot(): void {
 
 /** @throws DriverError when the host cannot be seen, or does not execute what lies in the directory */
 function requireExecutable({ directory, hostPid }: InstallOptions): void {
-  const mounts = mountsOf(hostPid);
-  const covers = (mountPoint: string): boolean =>
-    mountPoint === '/' || directory === mountPoint || directory.startsWith(`${mountPoint}/`);
-  const covering = mounts
-    .filter(({ mountPoint }) => covers(mountPoint))
-    .reduce((best, each) => (each.mountPoint.length >= best.mountPoint.length ? each : best));
+  const mount = mountOf(directory, mountsOf(hostPid));
   for (const flag of ['noexec', 'ro']) {
-    if (!covering.mountOptions.includes(flag)) continue;
+    if (!mount?.mountOptions.includes(flag)) continue;
     throw new DriverError(
       'dependency-missing',
-      `The host's ${covering.mountPoint} is mounted ${flag}, so the simulator cannot be put into ${directory}. Choose another --directory (of the chart: simulator.directory), on a file system that is writable and executes programs.`,
+      `The host's ${mount.mountPoint} is mounted ${flag}, so the simulator cannot be put into ${directory}. Choose another --directory (of the chart: simulator.directory), on a file system that is writable and executes programs.`,
     );
   }
 }

@@ -4,7 +4,7 @@ import { closeSync, fstatSync, openSync, readSync, realpathSync, statfsSync } fr
 import path from 'node:path';
 import { type LogHeader, logHeaderBytes } from '../famfs/log-header.ts';
 import { superblockBytes } from '../famfs/superblock.ts';
-import { readMountTable } from '../linux/mount-table.ts';
+import { mountOf, readMountTable } from '../linux/mount-table.ts';
 import type { CommandContext } from './command-context.ts';
 import { decodeHeader, type LogImage, readLogImage } from './log-image.ts';
 import { type FoundMount, findMount } from './simulated-mount.ts';
@@ -116,10 +116,5 @@ function readFrom(fd: number, offsetBytes: number, lengthBytes: number): Buffer 
 
 /** The mount point that any path lies under, famfs or not, by the mount table. */
 export function mountPointOf(absolutePath: string): string {
-  let best = '/';
-  for (const { mountPoint } of readMountTable()) {
-    const isAbove = absolutePath === mountPoint || absolutePath.startsWith(`${mountPoint}/`);
-    if (isAbove && mountPoint.length >= best.length) best = mountPoint;
-  }
-  return best;
+  return mountOf(absolutePath, readMountTable())?.mountPoint ?? '/';
 }
