@@ -29,6 +29,11 @@ export function isLogUnread(error: unknown): boolean {
   return error instanceof DriverError && error.details[logUnreadMark] === true;
 }
 
+/** What is said of a pool whose device is there and whose mount is not, for no reason that is known. */
+export function notMounted(poolUuid: string): DriverError {
+  return new DriverError('pool-not-ready', `Pool ${poolUuid} is on this node but not mounted yet.`);
+}
+
 /** A log that is refused is handed back: what it held before still serves, only new paths do not. */
 export async function orRefusal(work: Promise<void>): Promise<DriverError | undefined> {
   try {

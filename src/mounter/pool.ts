@@ -14,6 +14,7 @@ import {
   isMendedByReplay,
   isPoolFailure,
   notMaster,
+  notMounted,
   orRefusal,
   phaseAfter,
 } from './pool-failure.ts';
@@ -150,7 +151,7 @@ export class Pool {
 
   /** Reads the pool's identity now, and checks that the path is shown as logged. */
   async check(path: string): Promise<void> {
-    if (this.#mount === undefined) throw this.#notMounted();
+    if (this.#mount === undefined) throw notMounted(this.uuid);
     await this.#observed(() => this.#probe());
     if (path === '') return;
     try {
@@ -292,11 +293,7 @@ export class Pool {
     const problem = this.#problem;
     if (problem !== undefined) throw new DriverError(problem.reason, problem.message);
     this.#parts.hold.requireOpen();
-    throw this.#notMounted();
-  }
-
-  #notMounted(): DriverError {
-    return new DriverError('pool-not-ready', `Pool ${this.uuid} is on this node but not mounted yet.`);
+    throw notMounted(this.uuid);
   }
 
   /** Runs a request to the worker; a failure that is the pool's own changes its state at once. */
