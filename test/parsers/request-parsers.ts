@@ -31,6 +31,7 @@ import {
   readRequest,
 } from '../../src/rpc/frame.ts';
 import { parseSocketAddress } from '../../src/rpc/socket.ts';
+import { parseClaim } from '../../src/volumes/claim.ts';
 import { parseClassParameters } from '../../src/volumes/class-parameters.ts';
 import { parseMountFlags } from '../../src/volumes/mount-flags.ts';
 import { parsePoolPath, parsePoolUuid } from '../../src/volumes/pool-path.ts';
@@ -111,6 +112,12 @@ const texts: readonly Parser[] = [
     ['parseClassParameters'],
     ['pool=a,b\nlayout=file', 'layout=files\nfileCount=4\nfileMode=0640\nuid=1\ngid=2'],
     (text) => parseClassParameters(mapOf(text)),
+  ),
+  textParser(
+    'claim of a volume',
+    ['parseClaim'],
+    ['csi.storage.k8s.io/pvc/namespace=team-a\ncsi.storage.k8s.io/pvc/name=weights.v2', 'pool=a'],
+    (text) => parseClaim(mapOf(text)) === undefined,
   ),
   textParser(
     'socket address',
