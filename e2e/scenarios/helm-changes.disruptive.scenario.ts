@@ -57,12 +57,20 @@ scenario(
 
     reinstall();
     assert.notEqual(await csiDriver(world), undefined);
-    await world.until('the pod that waited has ended', async () => (await world.api.get(ends)) === undefined, 240_000);
+    await world.until(
+      'the pod that waited has ended',
+      async () => (await world.api.get(ends)) === undefined,
+      240_000,
+    );
     assert.deepEqual(await remains(world), before);
     await untilPoolsServe(world);
     await world.claim('another', 'both', '2Mi');
     for (const node of nodes)
-      await world.pod({ name: `new-${node}`, node, volumes: [{ claim }, { claim: 'another', at: '/another' }] });
+      await world.pod({
+        name: `new-${node}`,
+        node,
+        volumes: [{ claim }, { claim: 'another', at: '/another' }],
+      });
     for (const reader of readers) await reader.neverNoticed();
   },
   { needs: 'console', timeoutMs },
@@ -130,7 +138,9 @@ async function uids(world: World) {
 /** What is there whether or not the driver is. */
 async function remains(world: World) {
   const uidsOf = async (kind: string): Promise<string[]> =>
-    (await world.api.list('famfs.io/v1alpha1', kind)).map(({ metadata }) => `${metadata.name} ${metadata.uid}`).sort();
+    (await world.api.list('famfs.io/v1alpha1', kind))
+      .map(({ metadata }) => `${metadata.name} ${metadata.uid}`)
+      .sort();
   return {
     pools: await uidsOf('FamfsPool'),
     volumes: await uidsOf('FamfsVolume'),
@@ -160,12 +170,17 @@ async function leftByRelease(world: World): Promise<string[]> {
   ] as const;
   const label = `app.kubernetes.io/instance=${releaseName}`;
   const left: KubeObject[] = [];
-  for (const [apiVersion, kind] of kinds) left.push(...(await world.api.list(apiVersion, kind, undefined, label)));
+  for (const [apiVersion, kind] of kinds)
+    left.push(...(await world.api.list(apiVersion, kind, undefined, label)));
   return left.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
 }
 
 function csiDriver(world: World): Promise<KubeObject | undefined> {
-  return world.api.get({ apiVersion: 'storage.k8s.io/v1', kind: 'CSIDriver', metadata: { name: 'csi.famfs.io' } });
+  return world.api.get({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'CSIDriver',
+    metadata: { name: 'csi.famfs.io' },
+  });
 }
 
 /** Ready, and known to the scheduler on the nodes that see them. */
