@@ -45,6 +45,13 @@ test('the groups of a process are read, of either version and of both at once', 
   assert.throws(() => parseCgroupMembership('nonsense\n'), TypeError);
 });
 
+test('what is longer than the kernel ever writes is refused in the words of any other foreign text', () => {
+  assert.throws(() => parseCgroupMembership('0::/\n'.repeat(200_000)), {
+    name: 'TypeError',
+    message: /^not a \/proc\/PID\/cgroup: 1000000 characters/,
+  });
+});
+
 test('every hierarchy that this process is in and that is mounted is found once', () => {
   const keys = findCgroupHierarchies().map((each) => `${each.version} ${each.controllers.join(',')}`);
   const known = new Set(cgroupsOf('self').map((each) => `${each.version} ${each.controllers.join(',')}`));

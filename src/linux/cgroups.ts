@@ -68,7 +68,7 @@ const longestMembership = 128 * 1024;
 /** Parses /proc/PID/cgroup (cgroups(7)): `ID:CONTROLLERS:PATH` a line, `0::PATH` for version 2. */
 export function parseCgroupMembership(text: string): CgroupMembership[] {
   if (text.length > longestMembership)
-    throw new TypeError(`${text.length} characters are more than a /proc/PID/cgroup can have`);
+    throw new TypeError(`not a /proc/PID/cgroup: ${text.length} characters are more than it can have`);
   return text
     .split('\n')
     .filter((line) => line !== '')

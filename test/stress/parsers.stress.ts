@@ -103,11 +103,12 @@ async function answerTo(parser: Parser, input: Buffer, stackTraceLimit: number):
   }
 }
 
-/** A smaller input that breaks the parser as well. */
+/** A smaller input that breaks the parser as well, as small as so many tries make it. */
 async function shrunk(parser: Parser, input: Buffer): Promise<Buffer> {
   let small = input;
+  let tries = 2_000;
   for (let length = small.length >> 1; length > 0; length = Math.min(length, small.length) >> 1) {
-    for (let at = 0; at < small.length; ) {
+    for (let at = 0; at < small.length && tries > 0; tries--) {
       const without = Buffer.concat([small.subarray(0, at), small.subarray(at + length)]);
       if (await breaks(parser, without)) small = without;
       else at += length;
