@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -33,20 +42,24 @@ describe('a Go program', { skip }, () => {
     assert.equal(execFileSync(first, { encoding: 'utf8' }), 'hello');
   });
 
-  test('is built once when two processes want it at the same time', async () => {
+  test('is built once when two processes want it at the same time', async (t) => {
     const script = `
       import { buildGoProgram } from ${JSON.stringify(path.join(import.meta.dirname, 'go-program.ts'))};
       console.log(buildGoProgram({ module: ${JSON.stringify(module)} }, ${JSON.stringify(cache)}));
     `;
     // Says so when it is run, which takes some time, so that the other process comes in between.
-    const notes = path.join(module, 'notes');
+    // Beside the module, whose files are what a build is known by.
+    const aside = `${module}-aside`;
+    mkdirSync(aside);
+    t.after(() => rmSync(aside, { recursive: true }));
+    const notes = path.join(aside, 'notes');
     const compiler = execFileSync('sh', ['-c', 'command -v go'], { encoding: 'utf8' }).trim();
     writeFileSync(
-      path.join(module, 'go'),
+      path.join(aside, 'go'),
       `#!/bin/sh\n[ "$1" != build ] || echo built >> '${notes}'\nexec '${compiler}' "$@"\n`,
       { mode: 0o755 },
     );
-    const env = { ...process.env, PATH: `${module}:${process.env.PATH}` };
+    const env = { ...process.env, PATH: `${aside}:${process.env.PATH}` };
     const argv = ['--disable-warning=ExperimentalWarning', '--input-type=module', '--eval', script];
     const runs = [1, 2].map(() => promisify(execFile)(process.execPath, argv, { env }));
     const said = await Promise.all(runs.map(async (run) => (await run).stdout));
