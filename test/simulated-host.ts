@@ -6,15 +6,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import {
-  type CgroupHierarchy,
-  createCgroup,
-  moveToCgroup,
-  processesInCgroup,
-  removeCgroup,
-} from '../src/linux/cgroups.ts';
+import { type CgroupHierarchy, createCgroup, moveToCgroup, processesInCgroup } from '../src/linux/cgroups.ts';
 import { type CommandResult, runCommand } from '../src/linux/child-process.ts';
 import { listProcesses } from '../src/linux/processes.ts';
+import { removeEndedCgroup } from './cgroup-removal.ts';
 import { compileCache } from './driver-process.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -231,7 +226,7 @@ export class HostContainer {
       return pids.length === 0;
     });
     await ended;
-    removeCgroup(this.#hierarchies, this.#group);
+    await removeEndedCgroup(this.#hierarchies, this.#group);
   }
 }
 

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
+import { removeEndedCgroup } from '../../test/cgroup-removal.ts';
 import type { ClusterNode } from '../../test/cluster-node.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
 import type { RunningMounter } from '../../test/running-mounter.ts';
@@ -56,7 +57,7 @@ describe('the daemon of a pool', { skip }, () => {
   });
   after(async () => {
     await cluster.close();
-    removeCgroup(hierarchies, `famfs-csi/famfs-${poolUuid}`);
+    await removeEndedCgroup(hierarchies, `famfs-csi/famfs-${poolUuid}`);
     try {
       removeCgroup(hierarchies, 'famfs-csi');
     } catch {
