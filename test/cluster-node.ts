@@ -132,12 +132,12 @@ export class ClusterNode {
 
   /** Takes a device off the node, as hot-unplug does. */
   unplug(device: string): void {
-    renameSync(this.#busEntry(device), this.#unpluggedEntry(device));
+    for (const [shown, hidden] of this.#entriesOf(device)) renameSync(shown, hidden);
   }
 
   /** Puts an unplugged device back. */
   plug(device: string): void {
-    renameSync(this.#unpluggedEntry(device), this.#busEntry(device));
+    for (const [shown, hidden] of this.#entriesOf(device).toReversed()) renameSync(hidden, shown);
   }
 
   /**
@@ -190,11 +190,12 @@ export class ClusterNode {
     return path.join(this.places.root, 'notes');
   }
 
-  #busEntry(device: string): string {
-    return path.join(this.places.root, 'sys/bus/dax/devices', device);
-  }
-
-  #unpluggedEntry(device: string): string {
-    return path.join(this.places.root, 'sys/bus/dax', `unplugged-${device}`);
+  /** Where a device is shown, and where the simulator puts that away. */
+  #entriesOf(device: string): (readonly [string, string])[] {
+    const at = (relative: string): string => path.join(this.places.root, relative);
+    return [
+      [at(`sys/bus/dax/devices/${device}`), at(`sys/bus/dax/unplugged-${device}`)],
+      [at(`dev/${device}`), at(`run/unplugged-${device}`)],
+    ];
   }
 }

@@ -163,14 +163,22 @@ test('made again it keeps who it is, sees what it is told to see, and starts the
 test('a device that is unplugged is out of sight until it is plugged in, or the node is made again', () => {
   const devices = [{ name: 'dax0.0', devicePath: device.directory }];
   const node = createNode({ root: at('plugged'), devices });
-  const seen = () => listDaxDevices(node.sysDirectory, node.devDirectory).length;
+  const seen = () => [
+    listDaxDevices(node.sysDirectory, node.devDirectory).length,
+    readdirSync(node.devDirectory).length,
+  ];
   hideNodeDevice(node, 'dax0.0', true);
-  assert.equal(seen(), 0);
+  assert.deepEqual(seen(), [0, 0]);
+  assert.equal(findNodeDevice(node, 'dax0.0'), undefined);
   assert.throws(() => hideNodeDevice(node, 'dax0.0', true), { reason: 'device-not-found' });
   hideNodeDevice(node, 'dax0.0', false);
-  assert.equal(seen(), 1);
+  assert.deepEqual(seen(), [1, 1]);
   assert.throws(() => hideNodeDevice(node, 'dax0.0', false), { reason: 'device-not-found' });
   hideNodeDevice(node, 'dax0.0', true);
   ensureNode({ root: node.root, devices });
-  assert.equal(seen(), 1);
+  assert.deepEqual(seen(), [1, 1]);
+  hideNodeDevice(node, 'dax0.0', true);
+  ensureNode({ root: node.root, devices: [] });
+  assert.deepEqual(seen(), [0, 0]);
+  assert.throws(() => hideNodeDevice(node, 'dax0.0', false), { reason: 'device-not-found' });
 });

@@ -81,6 +81,7 @@ export interface NodeDevice {
 const nodeTools = ['famfs', 'mkfs.famfs', 'famfs_fused', 'simulator'] as const;
 const daxDrivers: readonly DaxDriver[] = ['fsdev_dax', 'device_dax', 'kmem'];
 const alignBytes = 2 * 1024 * 1024;
+const hiddenPrefix = 'unplugged-';
 /** Where the first simulated device claims to lie in physical memory; the next ones follow at 1 TiB steps. */
 const firstResource = 0x1_0000_0000n;
 const resourceStep = 0x100_0000_0000n;
@@ -141,10 +142,10 @@ export function ensureNode(options: CreateNodeOptions): SimulatedNode {
 
 /** A device that is right already is left alone: it may be mounted. */
 function showDevices(node: SimulatedNode, devices: readonly NodeDeviceOptions[]): void {
+  for (const name of hiddenDevices(node)) hideNodeDevice(node, name, false);
   for (const name of readdirSync(node.devDirectory))
     if (!devices.some((device) => device.name === name)) removeNodeDevice(node, name);
   for (const device of devices) {
-    if (isHidden(node, device.name)) hideNodeDevice(node, device.name, false);
     const there = findNodeDevice(node, device.name);
     const isRight = there?.device.directory === path.resolve(device.devicePath);
     if (isRight && existsSync(busEntry(node, device.name))) continue;
@@ -185,7 +186,7 @@ export function addNodeDevice(node: SimulatedNode, options: NodeDeviceOptions): 
     writeFileSync(path.join(sysDevice, name), `${text}\n`);
   symlinkSync('../../../bus/dax', path.join(sysDevice, 'subsystem'));
   symlinkSync(path.join('../../../devices/simulated', options.name), busEntry(node, options.name));
-  symlinkSync(device.directory, path.join(node.devDirectory, options.name));
+  symlinkSync(device.directory, devEntry(node, options.name));
   setDeviceDriver(node, options.name, options.driver === undefined ? 'fsdev_dax' : options.driver);
 }
 
@@ -204,13 +205,15 @@ function readIfThere(file: string): string {
 }
 
 /**
- * Lets a device of a node disappear from sysfs, and come back (`hidden` false), as hot-unplug and hot-plug do.
+ * Lets a device of a node disappear from sysfs and /dev, and come back (`hidden` false), as hot-unplug and hot-plug do.
  * Throws `device-not-found` when there is no such device to take away or to bring back.
  */
 export function hideNodeDevice(node: SimulatedNode, name: string, hidden: boolean): void {
-  const places = [busEntry(node, name), hiddenEntry(node, name)] as const;
-  const [from, to] = hidden ? places : [places[1], places[0]];
+  const [from, to] = fromTo(busEntry(node, name), hiddenEntry(node, name), hidden);
+  const [nodeFrom, nodeTo] = fromTo(devEntry(node, name), hiddenDevEntry(node, name), hidden);
   try {
+    // The entry in sysfs, moved last, says which of the two it is: half a move, cut off, can be made again.
+    if (isThere(from) && isThere(nodeFrom)) renameSync(nodeFrom, nodeTo);
     renameSync(from, to);
   } catch (error) {
     const state = hidden ? 'shows no' : 'has no unplugged';
@@ -220,8 +223,28 @@ export function hideNodeDevice(node: SimulatedNode, name: string, hidden: boolea
   }
 }
 
-function isHidden(node: SimulatedNode, name: string): boolean {
-  return lstatSync(hiddenEntry(node, name), { throwIfNoEntry: false }) !== undefined;
+function fromTo(shown: string, hidden: string, hides: boolean): readonly [string, string] {
+  return hides ? [shown, hidden] : [hidden, shown];
+}
+
+function hiddenDevices(node: SimulatedNode): string[] {
+  return readdirSync(path.dirname(hiddenEntry(node, ''))).flatMap((name) => {
+    return name.startsWith(hiddenPrefix) ? [name.slice(hiddenPrefix.length)] : [];
+  });
+}
+
+/** The entry itself, wherever it may lead. */
+function isThere(entry: string): boolean {
+  return lstatSync(entry, { throwIfNoEntry: false }) !== undefined;
+}
+
+function devEntry(node: SimulatedNode, name: string): string {
+  return path.join(node.devDirectory, name);
+}
+
+/** Where the entry in /dev is meanwhile. */
+function hiddenDevEntry(node: SimulatedNode, name: string): string {
+  return path.join(node.runDirectory, `${hiddenPrefix}${name}`);
 }
 
 function busEntry(node: SimulatedNode, name: string): string {
@@ -229,14 +252,13 @@ function busEntry(node: SimulatedNode, name: string): string {
 }
 
 function hiddenEntry(node: SimulatedNode, name: string): string {
-  return path.join(node.sysDirectory, 'bus/dax', `unplugged-${name}`);
+  return path.join(node.sysDirectory, 'bus/dax', `${hiddenPrefix}${name}`);
 }
 
 /** Takes a device off a node, as hot-unplug does. Its bytes stay. */
 export function removeNodeDevice(node: SimulatedNode, name: string): void {
-  rmSync(path.join(node.devDirectory, name), { force: true });
-  rmSync(busEntry(node, name), { force: true });
-  rmSync(hiddenEntry(node, name), { force: true });
+  const entries = [devEntry, hiddenDevEntry, busEntry, hiddenEntry];
+  for (const entry of entries) rmSync(entry(node, name), { force: true });
   rmSync(path.join(node.sysDirectory, 'devices/simulated', name), { recursive: true, force: true });
 }
 
