@@ -31,7 +31,7 @@ export interface PoolCrowd {
 }
 
 /** Makes a node in a new folder below the run's and starts a driver that serves all its pools. The caller stops it. */
-export async function startCrowd({ places, programs, effort }: Bench, count: number): Promise<PoolCrowd> {
+export async function startCrowd({ places, programs }: Bench, count: number): Promise<PoolCrowd> {
   const folder = path.join(places.folder, `crowd-${count}`);
   const node = path.join(folder, 'node');
   const uuids = await formatDevices(folder, node, count + 1);
@@ -42,8 +42,6 @@ export async function startCrowd({ places, programs, effort }: Bench, count: num
     'system-uuid-path': path.join(node, 'opt/famfs/system_uuid'),
     'lock-dir': path.join(folder, 'locks'),
     ...{ mode: 'fuse', pools: 'all' },
-    // What the product has by itself counts for the figures; a short run shall go through on any machine.
-    ...(effort.isQuick ? { 'probe-timeout': '3s' } : {}),
   };
   const [soundUuid = '', ...otherUuids] = uuids;
   const kubeletDir = path.join(folder, 'kubelet');

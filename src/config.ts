@@ -223,10 +223,11 @@ export const mounterRole = {
       group: 'Pools',
       help: 'How often to read from every pool to see whether it still answers.',
     }),
-    // With the interval above a mount that hangs is known within five seconds; a machine that is merely busy is given time.
-    probeTimeoutMs: withDefault('probe-timeout', durationMs, '2500ms', {
+    // Who publishes from a mount that hangs is told within a second. With the interval above, and three times this on a busy
+    // machine, it is known within five seconds.
+    probeTimeoutMs: withDefault('probe-timeout', durationMs, '800ms', {
       group: 'Pools',
-      help: 'How long such a read may take before the pool counts as hung.',
+      help: 'How long such a read may take before the pool counts as hung; three times as long while it, or its daemon, waits for a processor.',
     }),
     replayIntervalMs: withDefault('replay-interval', durationMs, '60s', {
       group: 'Pools',

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, test } from 'node:test';
+import { after, describe, it, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HungFileSystem } from '../../test/hung-file-system.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
+import { waitUntil } from '../../test/wait-until.ts';
 import { runCommand } from './child-process.ts';
 import { processState } from './processes.ts';
 import { errorCodeOf } from './syscall-error.ts';
@@ -22,6 +25,7 @@ writeFileSync(
   serveParent(async (body) => {
     if (body.exit !== undefined) process.exit(body.exit);
     if (body.delayMs !== undefined) await sleep(body.delayMs);
+    for (const endsAt = Date.now() + (body.spinMs ?? 0); Date.now() < endsAt; );
     if (body.read !== undefined) readFileSync(body.read);
     return body.echo;
   });
@@ -32,9 +36,10 @@ after(async () => {
   await assertNothingLeaked();
 });
 
-function startWorker(): WorkerProcess {
+function startWorker(servers?: () => number[]): WorkerProcess {
   return new WorkerProcess([process.execPath, '--disable-warning=ExperimentalWarning', program], {
-    LC_ALL: 'C',
+    env: { LC_ALL: 'C' },
+    ...(servers === undefined ? {} : { servers }),
   });
 }
 
@@ -77,7 +82,7 @@ test('a worker that ends tells everybody who waits for it', async () => {
 });
 
 test('a worker that cannot be started fails its requests, not its parent', async () => {
-  const worker = new WorkerProcess(['/no/such/program'], {});
+  const worker = new WorkerProcess(['/no/such/program'], { env: {} });
   for (let call = 0; call < 2; call++) {
     await assert.rejects(worker.request({}, 10_000), (error: WorkerError) => {
       assert.equal(error.failure, 'not-started');
@@ -95,7 +100,7 @@ test('a worker for which there is no descriptor left fails its requests, and the
     const { WorkerProcess } = await import(${JSON.stringify(path.join(import.meta.dirname, 'worker-process.ts'))});
     const taken = [];
     const take = () => { for (;;) try { taken.push(openSync('/dev/null')); } catch { return; } };
-    const start = () => new WorkerProcess([process.execPath, '--disable-warning=ExperimentalWarning', ${JSON.stringify(program)}], {});
+    const start = () => new WorkerProcess([process.execPath, '--disable-warning=ExperimentalWarning', ${JSON.stringify(program)}], { env: {} });
     take();
     const failure = await start().request({}, 10000).catch((error) => error);
     for (const fd of taken) closeSync(fd);
@@ -123,4 +128,47 @@ test('a worker that is stuck in the kernel is given up while it still exists', {
   assert.notEqual(processState(pid), undefined);
   fileSystem.end();
   await untilGone(pid);
+});
+
+describe('a worker that gives no sign of life', () => {
+  it('has longer while it works, and is given up in the end', async () => {
+    const worker = startWorker();
+    await worker.request({ echo: 'ready' }, 10_000);
+    assert.equal(await worker.request({ spinMs: 900, echo: 'late' }, 600), 'late');
+    await assert.rejects(worker.request({ spinMs: 1_000_000 }, 200), {
+      failure: 'timed-out',
+      message: 'no sign of life for 600 ms',
+    });
+    await untilGone(worker.pid ?? 0);
+  });
+
+  it('has longer while what it waits for works, and no longer when that has stopped', {
+    skip: skipUnlessRoot,
+  }, async () => {
+    const target = path.join(folder, 'served');
+    mkdirSync(target);
+    const fileSystem = new HungFileSystem(target);
+    const server = spawn(process.execPath, ['--eval', 'for (;;);']);
+    const serverPid = server.pid ?? assert.fail();
+    for (const [signal, silence] of [
+      ['SIGSTOP', /for (600|900|1200|1500) ms/],
+      ['SIGCONT', /for 1800 ms/],
+    ] as const) {
+      server.kill(signal);
+      await waitUntil(
+        'the server has obeyed',
+        () => (processState(serverPid)?.state === 'T') === (signal === 'SIGSTOP'),
+      );
+      const worker = startWorker(() => [serverPid]);
+      await worker.request({ echo: 'ready' }, 10_000);
+      await assert.rejects(worker.request({ read: path.join(target, 'x') }, 600), {
+        message: silence,
+      });
+      await untilGone(worker.pid ?? 0);
+    }
+    fileSystem.end();
+    const ended = once(server, 'exit');
+    server.kill('SIGKILL');
+    await ended;
+  });
 });

@@ -4,7 +4,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEffect, atEffect, effectEnvironment } from './effect-point.ts';
+import { HangWatch } from './hang-watch.ts';
 import { MessageChannelEnd } from './message-channel.ts';
+import { type ProcessorDemand, processorDemand } from './processor-demand.ts';
 import { SyscallError } from './syscall-error.ts';
 
 /** The descriptor of the child on which it talks with its parent. */
@@ -30,8 +32,15 @@ export class WorkerError extends Error {
 interface Pending {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: WorkerError) => void;
-  timer: NodeJS.Timeout;
+  watch: HangWatch;
   readonly timeoutMs: number;
+}
+
+export interface WorkerOptions {
+  /** The whole environment of its program. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Processes that the worker's system calls wait for, such as the daemon of a file system. */
+  readonly servers?: () => readonly number[];
 }
 
 /** What a worker sends: `ready` once, a sign of life while it works, and answers. */
@@ -44,14 +53,16 @@ const startLimitMs = 30_000;
 
 /**
  * One worker process with a message channel. Requests are answered in any order the worker likes. Work may take long as
- * long as the worker gives signs of life; one that gives none for `timeoutMs` hangs in the kernel and answers nothing
- * more, so the whole process is given up: it is sent SIGKILL and every waiting request fails. A process in
+ * long as the worker gives signs of life; one that gives none for `timeoutMs` (three times that on a machine too busy for it
+ * and its servers) hangs in the kernel and answers nothing more, so the whole process is given up: it is sent SIGKILL and
+ * every waiting request fails. A process in
  * uninterruptible sleep survives even that; `exited` then stays false, and whoever owns the worker decides whether a
  * second one may be tried.
  */
 export class WorkerProcess {
   readonly #child: ChildProcess | undefined;
   readonly #channel: MessageChannelEnd | undefined;
+  readonly #servers: () => readonly number[];
   readonly #pending = new Map<number, Pending>();
   #nextId = 1;
   #ready = false;
@@ -60,7 +71,8 @@ export class WorkerProcess {
   #startError: WorkerError | undefined;
 
   /** Starts `argv` (absolute program first) with a message channel on descriptor 3. When it cannot be, requests say so. */
-  constructor(argv: readonly string[], env: Readonly<Record<string, string>>) {
+  constructor(argv: readonly string[], { env, servers = () => [] }: WorkerOptions) {
+    this.#servers = servers;
     const [file, ...args] = argv;
     if (file === undefined) throw new TypeError('a worker needs a program');
     let child: ChildProcess;
@@ -115,8 +127,7 @@ export class WorkerProcess {
     }
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const timer = this.#deadline(timeoutMs);
-      this.#pending.set(id, { resolve, reject, timer, timeoutMs });
+      this.#pending.set(id, { resolve, reject, watch: this.#watch(timeoutMs), timeoutMs });
       channel.send({ id, body });
     });
   }
@@ -128,19 +139,27 @@ export class WorkerProcess {
     this.#rejectAll(new WorkerError('exited', 'the worker was ended', { killed: true }));
   }
 
-  #deadline(timeoutMs: number): NodeJS.Timeout {
-    const waitMs = this.#ready ? timeoutMs : startLimitMs;
-    return setTimeout(() => this.#giveUp(waitMs), waitMs);
+  #watch(timeoutMs: number): HangWatch {
+    return new HangWatch({
+      silenceMs: this.#ready ? timeoutMs : startLimitMs,
+      demand: () => this.#demand(),
+      onHang: (silentMs) => this.#giveUp(silentMs),
+    });
+  }
+
+  #demand(): ProcessorDemand | undefined {
+    const { pid } = this;
+    return pid === undefined ? undefined : processorDemand([pid, ...this.#servers()]);
   }
 
   #onMessage(message: FromWorker): void {
     if (message === 'alive') {
-      for (const pending of this.#pending.values()) pending.timer.refresh();
+      for (const { watch } of this.#pending.values()) watch.alive();
     } else if (message === 'ready') {
       this.#ready = true;
       for (const pending of this.#pending.values()) {
-        clearTimeout(pending.timer);
-        pending.timer = this.#deadline(pending.timeoutMs);
+        pending.watch.stop();
+        pending.watch = this.#watch(pending.timeoutMs);
       }
     } else {
       this.#settle(message);
@@ -151,14 +170,14 @@ export class WorkerProcess {
     const pending = this.#pending.get(message.id);
     if (pending === undefined) return;
     this.#pending.delete(message.id);
-    clearTimeout(pending.timer);
+    pending.watch.stop();
     pending.resolve(message.value);
   }
 
-  #giveUp(timeoutMs: number): void {
+  #giveUp(silentMs: number): void {
     this.#abandoned = true;
     this.#child?.kill('SIGKILL');
-    this.#rejectAll(new WorkerError('timed-out', `no answer within ${timeoutMs} ms`));
+    this.#rejectAll(new WorkerError('timed-out', `no sign of life for ${silentMs} ms`));
   }
 
   #onStartError(error: unknown): void {
@@ -178,7 +197,7 @@ export class WorkerProcess {
     const pending = this.#pending.get(id);
     if (pending === undefined) return;
     this.#pending.delete(id);
-    clearTimeout(pending.timer);
+    pending.watch.stop();
     pending.reject(error);
   }
 

@@ -6,7 +6,10 @@ export class PoolWorker {
   readonly #worker: SupervisedWorker;
   readonly #timeoutMs: number;
 
-  /** @param timeoutMs how long a single system call on the mount may take before the mount counts as hung */
+  /**
+   * @param timeoutMs how long a single system call on the mount may take before the mount counts as hung, on a machine that
+   *   has a processor for it
+   */
   constructor(start: StartWorker, poolUuid: string, timeoutMs: number) {
     this.#worker = new SupervisedWorker(start, `The mount of pool ${poolUuid} does not answer`);
     this.#timeoutMs = timeoutMs;

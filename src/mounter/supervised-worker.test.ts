@@ -30,7 +30,9 @@ let started: WorkerProcess[];
 beforeEach(() => {
   started = [];
   worker = new SupervisedWorker(() => {
-    const process_ = new WorkerProcess([process.execPath, '--input-type=module', '--eval', program], {});
+    const process_ = new WorkerProcess([process.execPath, '--input-type=module', '--eval', program], {
+      env: {},
+    });
     started.push(process_);
     return process_;
   }, 'The mount of pool P does not answer');
@@ -75,7 +77,10 @@ test('one that somebody kills is no surprise, and replaced at the next request',
 
 test('one that cannot be started is tried anew at the next request', async () => {
   let program = '/no/such/program';
-  const late = new SupervisedWorker(() => new WorkerProcess([program], {}), 'The mount does not answer');
+  const late = new SupervisedWorker(
+    () => new WorkerProcess([program], { env: {} }),
+    'The mount does not answer',
+  );
   await assert.rejects(late.request('pid', patienceMs), {
     reason: 'internal',
     message: /cannot be started.*ENOENT/,

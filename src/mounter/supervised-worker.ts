@@ -34,7 +34,7 @@ export class SupervisedWorker {
     } catch (error) {
       if (!(error instanceof WorkerError)) throw error;
       if (error.failure === 'timed-out') {
-        throw new DriverError('pool-hung', `${this.#describeHang} (no sign of life for ${timeoutMs} ms).`, {
+        throw new DriverError('pool-hung', `${this.#describeHang} (${error.message}).`, {
           cause: error,
         });
       }

@@ -46,10 +46,10 @@ export function buildMounter(config: MounterPartsConfig, log: Logger): Mounter {
   const records = new BindRecords(settings.recordDir);
   const registry = new BindRegistry(records);
   const changes = new ChangeSignal();
-  const workerOf = poolWorkers(settings, registry);
   const commands = famfsCommands(config, mode, location, log);
   const machineQueue = new CommandQueue(path.join(settings.lockDir, 'machine'));
   const removal = new MountRemoval(location);
+  const workerOf = poolWorkers(settings, registry, removal);
   const looks = new DeviceLooks({ settings, location, commands, removal, startWorker: workerOf, log });
   const mounts = new PoolMounts({
     ...{ settings, mode, launcher, commands, machineQueue, removal, looks, log },
@@ -140,6 +140,7 @@ export function launcherOf(
 function poolWorkers(
   settings: MounterSettings,
   registry: BindRegistry,
+  removal: MountRemoval,
 ): (poolUuid: string, mountPath: string) => PoolWorker {
   return (poolUuid, mountPath) => {
     const order: PoolWorkerSettings = {
@@ -152,21 +153,18 @@ function poolWorkers(
     const start = (): WorkerProcess => {
       // The former worker of this pool has ended, perhaps in the middle of a bind.
       registry.reload(poolUuid);
-      return startWorker(order);
+      return startWorker(order, () => removal.daemonsOf(mountPath));
     };
     return new PoolWorker(start, poolUuid, settings.probeTimeoutMs);
   };
 }
 
 /** Starts this very program again, as a worker. */
-function startWorker(order: PoolWorkerSettings): WorkerProcess {
+function startWorker(order: PoolWorkerSettings, servers: () => number[]): WorkerProcess {
   const program = process.argv[1];
   if (program === undefined) throw new DriverError('internal', 'The program does not know its own path.');
   const argv = [process.execPath, ...process.execArgv, program, 'mounter-worker', JSON.stringify(order)];
   const { PATH = '', NODE_COMPILE_CACHE } = process.env;
-  return new WorkerProcess(argv, {
-    ...smallHeapEnvironment,
-    PATH,
-    ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
-  });
+  const compileCache = NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+  return new WorkerProcess(argv, { env: { ...smallHeapEnvironment, PATH, ...compileCache }, servers });
 }
