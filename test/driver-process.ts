@@ -41,7 +41,7 @@ export interface DriverProcessOptions {
 }
 
 /** How long a process may take to stop by itself before it is killed. */
-const stopLimitMs = 60_000;
+const stopLimitMs = 120_000;
 
 export class DriverProcess {
   readonly pid: number;

@@ -14,7 +14,7 @@ import { type MounterFlags, RunningMounter } from './running-mounter.ts';
 import { waitUntil } from './wait-until.ts';
 
 /** For how long a command that hangs may keep a lock at the end. */
-const lockPatienceMs = 20_000;
+const lockPatienceMs = 120_000;
 
 export interface ClusterOptions {
   /** How the driver is started; from its sources unless given. */
