@@ -73,30 +73,28 @@ export async function installAccess(server: Requests): Promise<void> {
   await applied(server, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: driverNamespace } });
   for (const object of chartObjects('rbac')) await applied(server, object);
   // The server compiles a policy some time after it has taken it; until then nothing of it holds.
-  await policyInForce(server, nodeServiceAccount, 'FamfsNode');
-  await policyInForce(server, controllerServiceAccount, 'FamfsPool');
+  const own = (kind: string, more: object = {}) => ({ apiVersion: 'famfs.io/v1alpha1', kind, ...more });
+  await policyInForce(server, nodeServiceAccount, '/apis/famfs.io/v1alpha1/famfsnodes', own('FamfsNode'));
+  const pool = own('FamfsPool', { spec: { format: { nodeName: 'none', device: 'dax0.0' } } });
+  await policyInForce(server, controllerServiceAccount, '/apis/famfs.io/v1alpha1/famfspools', pool);
+  await policyInForce(server, controllerServiceAccount, '/api/v1/nodes', { apiVersion: 'v1', kind: 'Node' });
 }
 
-/** Waits until the policy for an account denies what only roles would allow it. */
+/** Waits until the policy for an account denies it to make an object, which only roles would allow it. */
 async function policyInForce(
   server: Requests,
   account: string,
-  kind: 'FamfsNode' | 'FamfsPool',
+  folder: string,
+  object: object,
 ): Promise<void> {
-  const probe = {
-    apiVersion: 'famfs.io/v1alpha1',
-    kind,
-    metadata: { name: 'probe-of-the-policy' },
-    ...(kind === 'FamfsPool' ? { spec: { format: { nodeName: 'none', device: 'dax0.0' } } } : {}),
-  };
+  const probe = { ...object, metadata: { name: 'probe-of-the-policy' } };
   const headers = {
     'impersonate-user': `system:serviceaccount:${driverNamespace}:${account}`,
     'impersonate-group': 'system:masters',
   };
-  const route = `/apis/famfs.io/v1alpha1/${kind.toLowerCase()}s?dryRun=All`;
   await waitUntil(
-    `the admission policy for ${account} is in force`,
-    async () => (await server.request('POST', route, probe, { headers })).status === 403,
+    `the admission policy for ${account} at ${folder} is in force`,
+    async () => (await server.request('POST', `${folder}?dryRun=All`, probe, { headers })).status === 403,
     patienceMs,
   );
 }
