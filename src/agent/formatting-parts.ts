@@ -11,6 +11,8 @@ import type { NodeReporter } from './node-reporter.ts';
 export interface PresentObjects {
   pool(name: string, signal: AbortSignal): Promise<FamfsPool | undefined>;
   nodes(signal: AbortSignal): Promise<readonly FamfsNode[]>;
+  /** Whether the cluster has a Node of that name. */
+  hasNode(name: string, signal: AbortSignal): Promise<boolean>;
 }
 
 /** The FamfsPools of the cluster, followed. */

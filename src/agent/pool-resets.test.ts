@@ -29,15 +29,25 @@ const state: NodeState = {
   ],
 };
 
+const released: ReportedFormat = {
+  ...{ pool: 'models', poolUID: 'uid-of-models', device: 'dax0.0', phase: 'Released' },
+  ...{ replaces: poolUuid, attempt: 'one' },
+};
+const holding = (...formats: readonly ReportedFormat[]): FamfsNode =>
+  famfsNode('other', { pools: [reportedPool({ phase: 'Found', held: true })], formats });
+
 /** One round of the master's agent, which holds the pool, while another node sees the pool, too. */
 class Round {
   readonly formatted: string[] = [];
+  readonly held: string[] = [];
   readonly lifted: string[] = [];
   /** As the agent was told last, and as it is. */
   known = poolAt('Formatting');
   present = poolAt('Formatting');
-  formats: readonly ReportedFormat[] = [];
-  other: FamfsNode = famfsNode('other', { pools: [reportedPool({ phase: 'Found', held: true })] });
+  formats: readonly ReportedFormat[] = [released];
+  other: FamfsNode | undefined = holding(released);
+  /** Of the Nodes that there are. */
+  names: readonly string[] = ['master', 'other'];
 
   /** @param recording called while the API server takes its time to record something */
   async run(recording: () => void = () => undefined): Promise<void> {
@@ -60,13 +70,22 @@ class Round {
         return 'new';
       },
       release: async (uuid, hold) => {
-        if (!hold) this.lifted.push(uuid);
+        (hold ? this.held : this.lifted).push(uuid);
       },
-      present: { pool: async () => this.present, nodes: async () => [this.other] },
+      present: {
+        pool: async () => this.present,
+        nodes: async () => (this.other === undefined ? [] : [this.other]),
+        hasNode: async (name) => this.names.includes(name),
+      },
       ...{ node: 'master', log: silentLogger },
     });
     await resets.round(new AbortController().signal);
   }
+}
+
+function assertRefused({ formatted, formats: [answer] }: Round, names = /other/): void {
+  assert.deepEqual([formatted, answer?.phase, answer?.problem?.reason], [[], 'Refused', 'pool-in-use']);
+  assert.match(answer?.problem?.message ?? '', names);
 }
 
 describe('the master of a pool that is reset', () => {
@@ -81,11 +100,66 @@ describe('the master of a pool that is reset', () => {
     await round.run(() => {
       round.other = famfsNode('other', { pools: [reportedPool()] });
     });
-    const [answer] = round.formats;
-    assert.deepEqual(
-      [round.formatted, answer?.phase, answer?.problem?.reason],
-      [[], 'Refused', 'pool-in-use'],
-    );
+    assertRefused(round);
+  });
+
+  it('does not on what another held in an attempt before', async () => {
+    for (const formats of [[], [{ ...released, attempt: 'zero' }]]) {
+      const round = new Round();
+      round.other = holding(...formats);
+      await round.run();
+      assertRefused(round);
+    }
+  });
+});
+
+describe('the master of a pool that is reset while another node is silent', () => {
+  const long = '2026-01-01T12:00:00Z';
+  const silent: FamfsNode = famfsNode('other', {
+    pools: [reportedPool({ phase: 'Found', held: true })],
+    formats: [released],
+    reportedAt: long,
+  });
+
+  it('does not format, names the node, and says what to do', async () => {
+    const round = new Round();
+    round.other = silent;
+    await round.run();
+    assertRefused(round, /other has not reported since 2026-01-01T12:00:00Z.*Nodes.*deleted/);
+  });
+
+  it('does not when its FamfsNode was deleted by hand, before or after the controller noticed', async () => {
+    const nodes = [
+      { name: 'other', device: 'dax0.0', role: 'Client' as const, mounted: true, logEntriesReplayed: 1 },
+    ];
+    const nodesAway = [{ name: 'other', message: 'has gone' }];
+    for (const known of [{ nodes } as const, { nodesAway }]) {
+      const round = new Round();
+      round.other = undefined;
+      round.present = { ...round.present, status: { ...round.present.status, ...known } };
+      await round.run();
+      assertRefused(round, /other has not reported since its FamfsNode was deleted/);
+    }
+  });
+
+  it('formats when the Node of that one is deleted', async () => {
+    for (const other of [silent, undefined]) {
+      const round = new Round();
+      round.other = other;
+      round.names = ['master'];
+      await round.run();
+      assert.deepEqual(round.formatted, [poolUuid]);
+    }
+  });
+});
+
+describe('a node that is asked to let go', () => {
+  it('has its mounter do so in this attempt, whatever that held before, and says so', async () => {
+    const round = new Round();
+    round.known = poolAt('Releasing');
+    round.formats = [{ ...released, attempt: 'zero' }];
+    await round.run();
+    assert.deepEqual([round.held, round.formats], [[poolUuid], [released]]);
   });
 });
 

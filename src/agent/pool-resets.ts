@@ -6,11 +6,14 @@ import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import { bytesOf } from '../kubernetes/quantity.ts';
 import type { NodeState } from '../mounter/client.ts';
 import { type FormattingParts, isInDoubt, isPerhapsOurs, recordFormat } from './formatting-parts.ts';
+import { ReportAges } from './report-ages.ts';
+import { nodesNotReleased } from './reset-proof.ts';
 import { isOut, nextResetStep } from './reset-step.ts';
 import { Retries } from './retries.ts';
 
 export class PoolResets {
   readonly #parts: FormattingParts;
+  readonly #ages = new ReportAges();
   readonly #retries = new Retries({ firstBackOffMs: 1_000, longestBackOffMs: 60_000 });
 
   constructor(parts: FormattingParts) {
@@ -38,24 +41,26 @@ export class PoolResets {
     if (step.kind === 'record' && step.format.phase !== 'Formatting')
       return recordFormat(reports, step.format);
     if (!this.#retries.isDue(key)) return;
-    if (step.kind === 'hold') return this.#hold(step.refusal, signal);
+    if (step.kind === 'hold') return this.#hold(step.answer, signal);
     await this.#format(pool, step.format, step.kind === 'record', signal);
   }
 
-  async #hold(refusal: ReportedFormat, signal: AbortSignal): Promise<void> {
+  async #hold(answer: ReportedFormat, signal: AbortSignal): Promise<void> {
     const { release, reports, log } = this.#parts;
-    const { poolUID, pool, replaces = '' } = refusal;
+    const { poolUID, pool, replaces = '' } = answer;
     try {
       await release(replaces, true, signal);
       this.#retries.clear(poolUID);
       log.info('pool let go of for its reset', { pool, uuid: replaces });
+      await recordFormat(reports, answer);
     } catch (error) {
       if (signal.aborted) throw error;
       const { reason, message } = DriverError.from(error);
       this.#retries.later(poolUID);
       log.warn('a pool to be reset is not let go of', { pool, uuid: replaces, reason, problem: message });
       const comesAgain = isInDoubt(reason) || reason === 'pool-busy' || reason === 'pool-not-found';
-      if (!comesAgain) await recordFormat(reports, { ...refusal, problem: { reason, message } });
+      if (!comesAgain)
+        await recordFormat(reports, { ...answer, phase: 'Refused', problem: { reason, message } });
     }
   }
 
@@ -94,28 +99,28 @@ export class PoolResets {
    * By what the API server has now: the order stands, and every other node that sees the pool has let go of it.
    * @throws DriverError `pool-in-use` naming the nodes, `api-unavailable`, `operation-pending` when the order is not the one that was read
    */
-  async #requireOrdered(
-    { pool: name, poolUID, attempt, replaces }: ReportedFormat,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #requireOrdered(order: ReportedFormat, signal: AbortSignal): Promise<void> {
+    const { pool: name, poolUID, attempt, replaces } = order;
     const { present, node } = this.#parts;
     const [pool, nodes] = await Promise.all([present.pool(name, signal), present.nodes(signal)]);
     const reset = pool?.metadata.uid === poolUID ? pool.status?.reset : undefined;
-    if (reset?.phase !== 'Formatting' || reset.attempt !== attempt || reset.fileSystemUUID !== replaces)
+    const isOrdered =
+      reset?.phase === 'Formatting' && reset.attempt === attempt && reset.fileSystemUUID === replaces;
+    if (pool === undefined || !isOrdered)
       throw new DriverError(
         'operation-pending',
         `The reset of pool ${name} is not ordered as it was read before.`,
       );
-    const open = nodes
-      .filter(({ metadata }) => metadata.name !== node)
-      .filter(({ status }) =>
-        status?.pools.some(({ uuid, phase, held }) => uuid === replaces && phase !== 'Lost' && !held),
-      );
-    if (open.length === 0) return;
-    const names = open.map(({ metadata }) => metadata.name).join(', ');
+    const others = nodes.filter(({ metadata }) => metadata.name !== node);
+    const open = nodesNotReleased(pool, order, others, this.#ages.past(others), node);
+    const reasons: string[] = [];
+    // Who is off for good has nothing mounted.
+    for (const [other, reason] of open)
+      if (await present.hasNode(other, signal)) reasons.push(`${other} ${reason}`);
+    if (reasons.length === 0) return;
     throw new DriverError(
       'pool-in-use',
-      `The pool is not let go of any more by ${names}; a node that has been started anew mounts it again.`,
+      `Other nodes that see the pool may have it mounted: ${reasons.join('; ')}. It is reset when they have let go of it, or when the Nodes of those that are off for good are deleted.`,
     );
   }
 

@@ -66,23 +66,40 @@ describe('the next step of a reset', () => {
   it('is to let go, on every node that sees the pool, and to rest then', () => {
     for (const name of ['master', 'client']) {
       assert.equal(stepOf('Releasing', [], node([mounted]), name), 'hold');
-      assert.equal(stepOf('Releasing', [], node([seen()]), name), 'rest');
+      assert.equal(stepOf('Releasing', [entry('Released')], node([seen()]), name), 'rest');
       assert.equal(stepOf('Releasing', [], node([]), name), 'rest');
       assert.equal(stepOf('Releasing', [entry('Refused')], node([mounted]), name), 'rest');
-      assert.equal(stepOf('Formatting', [], node([mounted]), name), 'hold', 'after it was started anew');
+      assert.equal(
+        stepOf('Formatting', [entry('Released')], node([mounted]), name),
+        'hold',
+        'after it was started anew',
+      );
     }
     const step = nextResetStep(pool('Releasing'), [], node([mounted]), 'client');
-    assert.deepEqual(step, { kind: 'hold', refusal: entry('Refused') });
+    assert.deepEqual(step, { kind: 'hold', answer: entry('Released') });
+  });
+
+  it('is to let go once more in each attempt: what is held may be a hold of an earlier one that is just being lifted', () => {
+    for (const phase of ['Releasing', 'Formatting'] as const)
+      for (const former of [
+        [],
+        [entry('Released', { attempt: 'zero' })],
+        [entry('Refused', { attempt: 'zero' })],
+      ])
+        assert.equal(stepOf(phase, former, node([seen()])), 'hold');
+  });
+
+  it('does not forget, when it has to let go again, that a command may have run', () => {
+    const begun = entry('Formatting');
+    const step = nextResetStep(pool('Formatting'), [begun], node([mounted]), 'master');
+    assert.deepEqual(step, { kind: 'hold', answer: begun });
   });
 
   it('is an answer to the attempt that is asked about, not to another', () => {
     const former = entry('Refused', { attempt: 'zero' });
     assert.equal(stepOf('Releasing', [former], node([mounted])), 'hold');
-    assert.equal(stepOf('Formatting', [former], node([seen()])), 'record Formatting');
-    assert.equal(
-      stepOf('Formatting', [entry('Formatting', { attempt: 'zero' })], node([seen()])),
-      'record Formatting',
-    );
+    assert.equal(stepOf('Formatting', [former], node([seen()])), 'hold');
+    assert.equal(stepOf('Formatting', [entry('Formatting', { attempt: 'zero' })], node([seen()])), 'hold');
   });
 
   it('is a refusal before anything is taken down where the node does not allow it', () => {
@@ -92,8 +109,9 @@ describe('the next step of a reset', () => {
   });
 
   it('is to format on one node alone, the device that carries the pool there, once it is recorded', () => {
-    assert.equal(stepOf('Formatting', [], node([seen()]), 'client'), 'rest');
-    const step = nextResetStep(pool('Formatting'), [], node([seen()]), 'master');
+    const released = [entry('Released')];
+    assert.equal(stepOf('Formatting', released, node([seen()]), 'client'), 'rest');
+    const step = nextResetStep(pool('Formatting'), released, node([seen()]), 'master');
     assert.deepEqual(step, { kind: 'record', format: entry('Formatting') });
     assert.equal(stepOf('Formatting', [entry('Formatting')], node([seen()])), 'format Formatting');
     assert.equal(stepOf('Formatting', [], node([])), 'record Refused pool-not-found');
@@ -124,7 +142,8 @@ describe('the next step of a reset', () => {
 
   it('forgets what nobody waits for any more, but never what it made', () => {
     for (const phase of ['Refused', undefined] as const) {
-      assert.equal(stepOf(phase, [entry('Refused')], node([mounted])), 'forget');
+      for (const answer of ['Refused', 'Released'] as const)
+        assert.equal(stepOf(phase, [entry(answer)], node([mounted])), 'forget');
       assert.equal(stepOf(phase, [entry('Formatted', { fileSystemUUID: otherUuid })], node([])), 'rest');
       const { replaces: _, attempt: __, ...first } = entry('Formatted', { fileSystemUUID: poolUuid });
       assert.equal(stepOf(phase, [first], node([mounted])), 'rest');
@@ -140,7 +159,7 @@ describe('the next step of a reset', () => {
 
   it('is the command only where it is ordered, recorded, and the pool is let go of or gone from sight', () => {
     const phases = fc.constantFrom('Releasing', 'Formatting', 'Refused', undefined);
-    const told = fc.constantFrom('Formatting', 'Formatted', 'Refused', undefined);
+    const told = fc.constantFrom('Released', 'Formatting', 'Formatted', 'Refused', undefined);
     let commands = 0;
     fc.assert(
       fc.property(

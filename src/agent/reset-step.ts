@@ -7,8 +7,8 @@ import { type NodeState, type Pool, poolPhase, poolRole } from '../mounter/clien
 export type ResetStep =
   /** Nothing to do until something changes. */
   | { readonly kind: 'rest' }
-  /** Take the mount of the pool down and keep it down. When that is refused, `refusal` with its problem is the answer. */
-  | { readonly kind: 'hold'; readonly refusal: ReportedFormat }
+  /** Take the mount of the pool down and keep it down, also when it is down already; `answer` tells that it was done. */
+  | { readonly kind: 'hold'; readonly answer: ReportedFormat }
   /** Put this into FamfsNode. With `Formatting` the command comes after that. */
   | { readonly kind: 'record'; readonly format: ReportedFormat }
   /** `Formatting` is recorded, and the device carries the former file system still; run the command. */
@@ -46,11 +46,14 @@ export function nextResetStep(
     ...(attempt === undefined ? {} : { attempt }),
   };
   const isFormatter = pool.spec.format?.nodeName === node;
-  if (isFormatter && state.allowFormat !== 'reset' && answer === undefined)
+  const isBegun = answer?.phase === 'Formatting';
+  if (isFormatter && state.allowFormat !== 'reset' && !isBegun)
     return refuse(begun, unwilling(state.allowFormat));
-  if (seen !== undefined && !seen.held) return { kind: 'hold', refusal: { ...begun, phase: 'Refused' } };
+  // What the mounter said last may be from before this attempt; only what it answers now counts for it.
+  if (seen !== undefined && (!seen.held || answer === undefined))
+    return { kind: 'hold', answer: isBegun ? answer : { ...begun, phase: 'Released' } };
   if (phase === 'Releasing' || !isFormatter) return rest;
-  if (answer !== undefined) return resumed(answer, formats, state);
+  if (isBegun) return resumed(answer, formats, state);
   if (seen === undefined) return refuse(begun, unseen(replaces));
   return { kind: 'record', format: begun };
 }

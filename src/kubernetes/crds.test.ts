@@ -91,6 +91,7 @@ const pool = {
           },
         ],
       ],
+      nodesAway: [may, [{ name: [need, 'string'], message: [need, 'string'] }]],
       reset: [
         may,
         {
@@ -166,7 +167,7 @@ const node = {
             pool: [need, 'string'],
             poolUID: [need, 'string'],
             device: [need, 'string'],
-            phase: [need, { Formatting: 'value', Formatted: 'value', Refused: 'value' }],
+            phase: [need, { Released: 'value', Formatting: 'value', Formatted: 'value', Refused: 'value' }],
             fileSystemUUID: [may, 'string'],
             replaces: [may, 'string'],
             attempt: [may, 'string'],

@@ -44,15 +44,15 @@ export interface ReportedPool {
 }
 
 /**
- * A mkfs that a FamfsPool asked this node for; `Formatting` is written before the command runs. Also the refusal to let go of a
- * pool that is to be reset.
+ * A mkfs that a FamfsPool asked this node for; `Formatting` is written before the command runs. Also the answer of a node that is
+ * asked to let go of a pool that is to be reset: `Released` or `Refused`.
  */
 export interface ReportedFormat {
   /** metadata.name and metadata.uid of the FamfsPool */
   readonly pool: string;
   readonly poolUID: string;
   readonly device: string;
-  readonly phase: 'Formatting' | 'Formatted' | 'Refused';
+  readonly phase: 'Released' | 'Formatting' | 'Formatted' | 'Refused';
   readonly fileSystemUUID?: string;
   /** Of a reset: the file system in whose place another one is made, and FamfsPool.status.reset.attempt. */
   readonly replaces?: string;

@@ -31,6 +31,13 @@ export interface FamfsPoolNode {
   readonly logEntriesReplayed: number;
 }
 
+/** A node that saw the memory of a pool and cannot be asked now. */
+export interface FamfsPoolAwayNode {
+  readonly name: string;
+  /** Why, as the end of a sentence about the node. */
+  readonly message: string;
+}
+
 /** `famfs.io/reset: UUID` asks for the reset of a pool; it counts while it names the file system that the pool is. */
 export const resetAnnotation = 'famfs.io/reset';
 
@@ -70,6 +77,8 @@ export interface FamfsPoolStatus {
   /** The node that can create files. */
   readonly master?: string;
   readonly nodes?: readonly FamfsPoolNode[];
+  /** They may have it mounted: nothing in it is zeroed, and it is not reset, before they are back or their Nodes deleted. */
+  readonly nodesAway?: readonly FamfsPoolAwayNode[];
   readonly reset?: FamfsPoolReset;
   /** `Ready`, `Formatted`, `Lost`, `SingleMaster`, and `Reset` when one was asked for. */
   readonly conditions?: readonly Condition[];

@@ -1,5 +1,5 @@
 // What the nodes report, and which of them are away, so that their report is the past. Decides nothing about pools.
-
+import { topologyKey } from '../volumes/pool-topology.ts';
 import { isTrue } from './conditions.ts';
 import { isNodeReady, type NodeObject } from './core-objects.ts';
 import type { FamfsNode, FamfsNodeStatus } from './famfs-node.ts';
@@ -17,8 +17,11 @@ export interface NodeReport {
   readonly isSettled: boolean;
 }
 
-/** A node reports every minute at least (FamfsNodeStatus.reportedAt). */
-const silenceMs = 180_000;
+/** After so long without a report a node is away: it reports every minute at least (FamfsNodeStatus.reportedAt). */
+export const silenceMs = 180_000;
+
+/** Of a node whose FamfsNode is missing, as the end of a sentence about it. */
+export const hasNoReport = 'has not reported since its FamfsNode was deleted';
 
 interface Sight {
   readonly reportedAt: string;
@@ -27,7 +30,7 @@ interface Sight {
 
 export interface NodeReportsParts {
   readonly famfsNodes: Pick<ObjectCache<FamfsNode>, 'get' | 'list' | 'onChange'>;
-  readonly nodes: Pick<ObjectCache<NodeObject>, 'get' | 'onChange'>;
+  readonly nodes: Pick<ObjectCache<NodeObject>, 'get' | 'list' | 'onChange'>;
 }
 
 /** The reports of all nodes. How old one is is judged by this process's clock, since when it was seen to change. */
@@ -82,6 +85,21 @@ export class NodeReports {
   /** Whether the cluster has a Node of that name, whether it ever reported or not. */
   hasNode(name: string): boolean {
     return this.#parts.nodes.get(name) !== undefined;
+  }
+
+  /**
+   * Names of nodes that saw a pool, as the labels of their Nodes say, and have no report: their FamfsNode was deleted by hand. What
+   * they have mounted is not known before they have reported again. Nobody but the controller and people takes such a label away.
+   */
+  missing(poolUuid: string): readonly string[] {
+    const { nodes, famfsNodes } = this.#parts;
+    const key = topologyKey(poolUuid);
+    return nodes
+      .list()
+      .filter(({ metadata }) => metadata.labels?.[key] !== undefined)
+      .map(({ metadata }) => metadata.name)
+      .filter((name) => famfsNodes.get(name)?.status === undefined)
+      .sort();
   }
 
   #absence(name: string, { reportedAt }: FamfsNodeStatus, node: NodeObject | undefined): string | undefined {

@@ -24,7 +24,7 @@ import { famfsVolumes, famfsPools as resource } from './resources.ts';
 export interface PoolReconcilerParts {
   readonly client: Pick<ApiClient, 'apply' | 'list' | 'mergePatch'>;
   readonly famfsPools: Pick<ObjectCache<FamfsPool>, 'get' | 'list' | 'onChange'>;
-  readonly reports: Pick<NodeReports, 'list' | 'onChange' | 'hasNode'>;
+  readonly reports: Pick<NodeReports, 'list' | 'onChange' | 'hasNode' | 'missing'>;
   readonly records: VolumeRecords;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly log: Logger;
@@ -100,7 +100,8 @@ export class PoolReconciler {
     const former = known.status?.fileSystemUUID;
     if (step.kind === 'done' && former !== undefined) await forgetContents(this.#parts, former);
     const verdict = judgePool(next, reports.list(), famfsPools.list());
-    const status = poolStatusOf(next, verdict, recorded, new Date());
+    const missing = step.kind === 'done' ? [] : view.missing;
+    const status = poolStatusOf(next, verdict, recorded, missing, new Date());
     if (!isDeepStrictEqual(status, pool.status)) {
       const { name, uid, resourceVersion } = pool.metadata;
       // On condition: what another process has found out meanwhile must not be undone, least of all amid a reset.
@@ -127,6 +128,7 @@ export class PoolReconciler {
       pool,
       pools: famfsPools.list(),
       nodes: reports.list(),
+      missing: uuid === undefined ? [] : reports.missing(uuid),
       volumes: volumes.filter(({ spec }) => spec.poolUuid === uuid).map(({ name }) => name),
       slotCount: slots.filter(({ poolUuid }) => poolUuid === uuid).length,
       hasNode: (name) => reports.hasNode(name),

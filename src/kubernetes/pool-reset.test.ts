@@ -47,17 +47,19 @@ function report(
 }
 
 const master = report('a', { role: 'Master' });
-const held = (name: string): NodeReport => report(name, { role: 'Unknown', phase: 'Found', held: true });
 const answer = (phase: ReportedFormat['phase'], changes: Partial<ReportedFormat> = {}): ReportedFormat => ({
   ...{ pool: 'models', poolUID: 'uid-of-models', device: 'dax0.0', phase },
   ...{ replaces: poolUuid, attempt: 'one', ...changes },
 });
+/** A node that has let go, and answered so in an attempt. */
+const held = (name: string, attempt = 'one'): NodeReport =>
+  report(name, { role: 'Unknown', phase: 'Found', held: true }, {}, [answer('Released', { attempt })]);
 
 function view(changes: Partial<ResetView> = {}): ResetView {
   const pool = changes.pool ?? asked();
   return {
-    ...{ pool, pools: [pool], nodes: [master, report('b')], volumes: [], slotCount: 2 },
-    ...{ hasNode: () => true, now, newAttempt: () => 'two', ...changes },
+    ...{ pool, pools: [pool], nodes: [master, report('b')], missing: [], volumes: [] },
+    ...{ slotCount: 2, hasNode: () => true, now, newAttempt: () => 'two', ...changes },
   };
 }
 
@@ -123,6 +125,11 @@ describe('a reset begins', () => {
     assert.equal(phase({ nodes: [master, report('b', {}, { ...away, isGone: true })] }), 'Releasing');
   });
 
+  test('not while a node that saw it has no report, since its FamfsNode was deleted by hand', () => {
+    assert.equal(phase({ missing: ['c'] }), 'Refused pool-in-use');
+    assert.match(messageOf({ missing: ['c'] }), /\bc has not reported since its FamfsNode was deleted/);
+  });
+
   test('not without the node that formats, as master, with its consent', () => {
     assert.equal(phase({ nodes: [report('b')] }), 'Refused master-away');
     assert.equal(phase({ nodes: [report('a')] }), 'Refused not-master');
@@ -155,6 +162,24 @@ describe('a reset whose nodes let go', () => {
     assert.deepEqual(step.kind === 'at' && [step.reset.phase, step.reset.attempt], ['Formatting', 'one']);
   });
 
+  test('waits for a node whose FamfsNode was deleted by hand meanwhile', () => {
+    const nodes = [held('a')];
+    assert.equal(phase({ pool, nodes, missing: ['b'] }), 'Releasing');
+    const slow = asked({ ...releasing, since: agoOf(121) });
+    assert.match(messageOf({ pool: slow, nodes, missing: ['b'] }), /in time by b/);
+  });
+
+  test('does not take for an answer what a node held in an attempt before, and may have lifted since', () => {
+    const silent = report('b', { role: 'Unknown', phase: 'Found', held: true });
+    for (const b of [silent, held('b', 'zero')]) {
+      assert.equal(phase({ pool, nodes: [held('a'), b] }), 'Releasing');
+      const slow = asked({ ...releasing, since: agoOf(121) });
+      assert.match(messageOf({ pool: slow, nodes: [held('a'), b] }), /in time by b/);
+    }
+    const mounted = report('b', {}, {}, [answer('Released')]);
+    assert.equal(phase({ pool, nodes: [held('a'), mounted] }), 'Releasing', 'it was started anew');
+  });
+
   test('is refused when one does not, is away, or takes too long; the names are told', () => {
     const problem = { reason: 'pool-in-use', message: 'Process 7 maps it.' };
     const refusing = report('b', {}, {}, [answer('Refused', { problem })]);
@@ -162,7 +187,7 @@ describe('a reset whose nodes let go', () => {
     assert.match(messageOf({ pool, nodes: [held('a'), refusing] }), /b does not let go.*Process 7/);
     const former = report('b', {}, {}, [answer('Refused', { problem, attempt: 'zero' })]);
     assert.equal(phase({ pool, nodes: [held('a'), former] }), 'Releasing');
-    const away = report('b', { held: true }, { absence: 'has not reported since noon' });
+    const away = { ...held('b'), absence: 'has not reported since noon' };
     assert.equal(phase({ pool, nodes: [held('a'), away] }), 'Releasing', 'it may be starting anew');
     const slow = asked({ ...releasing, since: agoOf(121) });
     assert.match(messageOf({ pool: slow, nodes: [held('a'), away] }), /in time by b/);
@@ -242,17 +267,19 @@ test('a format is ordered only after an attempt in which every node that sees th
       lost: fc.boolean(),
       away: fc.boolean(),
       settled: fc.boolean(),
+      attempt: fc.constantFrom('zero', 'one'),
     }),
     { maxLength: 4 },
   );
   const reached = new Set<string>();
   fc.assert(
     fc.property(phases, nodes, fc.boolean(), (reset, made, isUsed) => {
-      const others = made.map(({ held: isHeld, binds, lost, away, settled }, index) =>
+      const others = made.map(({ held: isHeld, binds, lost, away, settled, attempt }, index) =>
         report(
           `n${index}`,
           { held: isHeld, binds, phase: lost ? 'Lost' : 'Found' },
           { isSettled: settled, absence: away ? 'is away' : undefined },
+          [answer('Released', { attempt })],
         ),
       );
       const step = nextReset(
@@ -262,7 +289,8 @@ test('a format is ordered only after an attempt in which every node that sees th
       if (step.kind !== 'at' || step.reset.phase !== 'Formatting' || reset?.phase === 'Formatting') return;
       assert.equal(reset?.phase, 'Releasing');
       assert.ok(!isUsed);
-      for (const each of made) assert.ok(each.lost || (each.held && each.settled && !each.away));
+      for (const each of made)
+        assert.ok(each.lost || (each.held && each.attempt === 'one' && each.settled && !each.away));
     }),
     { numRuns: 2000 },
   );

@@ -6,7 +6,7 @@ import type { Condition } from './api-object.ts';
 import { conditionOf, conditionReason, type Verdict, withCondition } from './conditions.ts';
 import type { ReportedFormat, ReportedPool } from './famfs-node.ts';
 import { type FamfsPool, type FamfsPoolReset, resetAnnotation } from './famfs-pool.ts';
-import type { NodeReport } from './node-reports.ts';
+import { hasNoReport, type NodeReport } from './node-reports.ts';
 import { judgePool } from './pool-verdict.ts';
 
 /** Everything that the next step is decided by. */
@@ -14,6 +14,8 @@ export interface ResetView {
   readonly pool: FamfsPool;
   readonly pools: readonly FamfsPool[];
   readonly nodes: readonly NodeReport[];
+  /** Names of nodes that saw the pool and have no report any more. */
+  readonly missing: readonly string[];
   /** Names of the volumes that are recorded in the pool, of whatever phase. */
   readonly volumes: readonly string[];
   /** How many slots of deleted volumes are recorded in it. */
@@ -100,19 +102,25 @@ function whileReleasing(
   before: FamfsPoolReset,
   obstacle: RecordProblem | undefined,
 ): ResetStep {
-  const [refusal] = answersTo(view, before).filter(([, { phase }]) => phase === 'Refused');
+  const answers = answersTo(view, before);
+  const [refusal] = answers.filter(([, { phase }]) => phase === 'Refused');
   if (refusal !== undefined) {
     const [node, answer] = refusal;
     return refused(view, before, problemIn(answer, `Node ${node} does not let go of it`));
   }
   if (obstacle !== undefined) return refused(view, before, obstacle);
-  const open = seersOf(view, before.fileSystemUUID).filter((seer) => !seer.pool.held || isAway(seer));
-  if (open.length === 0)
+  // `held` alone may be left from an earlier attempt, and lifted since.
+  const released = new Set(answers.map(([node]) => node));
+  const open = seersOf(view, before.fileSystemUUID).filter(
+    (seer) => !seer.pool.held || !released.has(seer.node.name) || isAway(seer),
+  );
+  const names = [...open.map(({ node }) => node.name), ...view.missing];
+  if (names.length === 0)
     return { kind: 'at', reset: { ...before, phase: 'Formatting', since: view.now.toISOString() } };
   if (passedMs(view, before) < releaseTimeoutMs) return { kind: 'at', reset: before };
   return refused(view, before, {
     reason: 'pool-in-use',
-    message: `Not let go of in time by ${listed(open.map(({ node }) => node.name))}.`,
+    message: `Not let go of in time by ${listed(names)}.`,
   });
 }
 
@@ -149,10 +157,11 @@ function inUse({ metadata }: FamfsPool, names: readonly string[]): RecordProblem
 /** A node that cannot be asked may have the pool mounted, and pods in it. */
 function unreachable(view: ResetView, uuid: string): RecordProblem | undefined {
   const away = seersOf(view, uuid).filter(isAway);
-  if (away.length === 0) return undefined;
-  const reasons = away.map(
-    ({ node: { name, absence } }) => `${name} ${absence ?? 'has no mounter that serves'}`,
-  );
+  const reasons = [
+    ...away.map(({ node: { name, absence } }) => `${name} ${absence ?? 'has no mounter that serves'}`),
+    ...view.missing.map((name) => `${name} ${hasNoReport}`),
+  ];
+  if (reasons.length === 0) return undefined;
   return {
     reason: 'pool-in-use',
     message: `Nodes that see the pool and may have it mounted cannot be asked: ${listed(reasons, '; ')}. It is reset when they are back, or when their Nodes are deleted because they are off for good.`,

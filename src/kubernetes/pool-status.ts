@@ -3,7 +3,8 @@ import { type SlotLayout, sizeOf } from '../volumes/slot-layout.ts';
 import type { SlotRecord, VolumeRecord } from '../volumes/volume-record.ts';
 import type { Condition } from './api-object.ts';
 import { conditionReason, type Verdict, withCondition } from './conditions.ts';
-import type { FamfsPool, FamfsPoolStatus } from './famfs-pool.ts';
+import type { FamfsPool, FamfsPoolAwayNode, FamfsPoolStatus } from './famfs-pool.ts';
+import { hasNoReport } from './node-reports.ts';
 import type { PoolVerdict } from './pool-verdict.ts';
 import { bytesOf, quantityOf } from './quantity.ts';
 
@@ -13,17 +14,22 @@ export interface RecordedVolumes {
   readonly slots: readonly SlotRecord[];
 }
 
-/** What is not known now, such as figures while no node reports, stays as it was known last. */
+/**
+ * What is not known now, such as figures while no node reports, stays as it was known last.
+ * @param missing names of nodes that saw it and have no report any more
+ */
 export function poolStatusOf(
   pool: FamfsPool,
   verdict: PoolVerdict,
   recorded: RecordedVolumes,
+  missing: readonly string[],
   now: Date,
 ): FamfsPoolStatus {
   const { format, master } = verdict;
   const capacity = capacityOf(verdict) ?? pool.status?.capacity;
   const logEntries = logEntriesOf(verdict) ?? pool.status?.logEntries;
   const nodes = nodesOf(pool, verdict);
+  const nodesAway = nodesAwayOf(verdict, missing);
   const reset = pool.status?.reset;
   return {
     ...(format.uuid === undefined ? {} : { fileSystemUUID: format.uuid }),
@@ -32,6 +38,7 @@ export function poolStatusOf(
     ...(logEntries === undefined ? {} : { logEntries }),
     ...(master === undefined ? {} : { master }),
     ...(nodes === undefined ? {} : { nodes }),
+    ...(nodesAway.length === 0 ? {} : { nodesAway }),
     ...(reset === undefined ? {} : { reset }),
     conditions: conditionsOf(pool, verdict, now),
   };
@@ -83,6 +90,13 @@ function nodesOf({ status }: FamfsPool, { seen }: PoolVerdict): FamfsPoolStatus[
     mounted: phase === 'Ready' || phase === 'Unhealthy',
     logEntriesReplayed,
   }));
+}
+
+function nodesAwayOf({ away }: PoolVerdict, missing: readonly string[]): readonly FamfsPoolAwayNode[] {
+  return [
+    ...away.map(({ node: { name, absence = '' } }) => ({ name, message: absence })),
+    ...missing.map((name) => ({ name, message: hasNoReport })),
+  ].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 function conditionsOf(pool: FamfsPool, verdict: PoolVerdict, now: Date): readonly Condition[] {

@@ -12,6 +12,7 @@ import {
   ToldCache,
 } from '../../test/cluster-objects.ts';
 import type { PoolUuid } from '../volumes/ids.ts';
+import { topologyKey } from '../volumes/pool-topology.ts';
 import type { Condition } from './api-object.ts';
 import { ClusterPools } from './cluster-pools.ts';
 import { conditionOf } from './conditions.ts';
@@ -52,7 +53,8 @@ class Cluster {
     const pool = this.famfsPools.get(name);
     assert.ok(pool);
     const verdict = judgePool(pool, this.reports.list(), this.famfsPools.list());
-    const judged = { ...pool, status: poolStatusOf(pool, verdict, nothing, this.now) };
+    const missing = this.reports.missing(poolUuid);
+    const judged = { ...pool, status: poolStatusOf(pool, verdict, nothing, missing, this.now) };
     this.famfsPools.put(judged);
     return judged;
   }
@@ -150,6 +152,31 @@ describe('a pool without a master that could be asked', () => {
     assert.equal((await cluster.facts()).master, undefined);
     assert.equal((await cluster.facts()).problem?.reason, 'pool-not-found');
     assert.deepEqual(cluster.judge().status?.capacity?.size, '4Gi', 'what was known last stays');
+  });
+
+  test('names the nodes that cannot be asked, those without a FamfsNode included, while their Nodes are there', () => {
+    const cluster = new Cluster();
+    const labels = { [topologyKey(poolUuid)]: 'true' };
+    const names = (): readonly string[] =>
+      (cluster.judge().status?.nodesAway ?? []).map(({ name, message }) => `${name} ${message}`);
+    for (const name of ['a', 'b', 'c']) {
+      cluster.report(name, { pools: [reportedPool(name === 'a' ? { role: 'Master' } : {})] });
+      cluster.nodes.put(nodeObject(name, true, labels));
+    }
+    assert.deepEqual(names(), []);
+    cluster.nodes.put(nodeObject('b', false, labels));
+    cluster.famfsNodes.drop('c');
+    assert.deepEqual(names(), [
+      'b is not ready, says its Node object',
+      'c has not reported since its FamfsNode was deleted',
+    ]);
+    cluster.report('c', { pools: [] });
+    assert.equal(names().length, 1, 'it reports, and sees the pool no more');
+    cluster.famfsNodes.drop('c');
+    cluster.famfsNodes.drop('b');
+    assert.deepEqual(names(), ['b has not reported since its FamfsNode was deleted'], 'c lost its label');
+    cluster.nodes.drop('b');
+    assert.deepEqual(names(), []);
   });
 
   test('is refused by both of two, until the Node of one is deleted', async () => {

@@ -24,6 +24,8 @@ export interface PoolVerdict {
   readonly format: PoolFormatState;
   /** Of nodes that are there now. */
   readonly seen: readonly PoolReport[];
+  /** Of nodes that cannot be asked now, and whose Node is there. */
+  readonly away: readonly PoolReport[];
   /** Names of all nodes that say they are the master, those that are away included, sorted. */
   readonly masters: readonly string[];
   /** The only one of them. */
@@ -56,6 +58,7 @@ export function judgePool(
   return {
     format,
     seen,
+    away: reports.filter(({ node }) => node.absence !== undefined && !node.isGone),
     masters,
     master: master?.node.name,
     figures: (master ?? freshest(reports))?.pool,

@@ -13,7 +13,7 @@ import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import type { FamfsVolume } from '../kubernetes/famfs-volume.ts';
 import { KubeAccess } from '../kubernetes/kube-access.ts';
 import { ObjectCache } from '../kubernetes/object-cache.ts';
-import { famfsNodes, famfsPools, famfsVolumes } from '../kubernetes/resources.ts';
+import { famfsNodes, famfsPools, famfsVolumes, nodes } from '../kubernetes/resources.ts';
 import { KubernetesVolumeRecords } from '../kubernetes/volume-records.ts';
 import { nameEffectRole } from '../linux/effect-point.ts';
 import { MounterClient } from '../mounter/client.ts';
@@ -90,6 +90,7 @@ function buildAgent(
     present: {
       pool: (name, signal) => client.get<FamfsPool>(famfsPools, name, { signal }),
       nodes: async (signal) => (await client.list<FamfsNode>(famfsNodes, { signal })).items,
+      hasNode: async (name, signal) => (await client.get(nodes, name, { signal })) !== undefined,
     },
     ...{ pools, reports, mounter, node: nodeId, log },
   });
