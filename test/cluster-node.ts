@@ -140,6 +140,18 @@ export class ClusterNode {
     for (const [shown, hidden] of this.#entriesOf(device).toReversed()) renameSync(hidden, shown);
   }
 
+  /** Puts an unplugged device back, and does something with it before a mounter of this node looks at it. */
+  async plugAnd<T>(device: string, work: () => Promise<T>): Promise<T> {
+    mkdirSync(this.places.locks, { recursive: true, mode: 0o700 });
+    const lock = await acquireFileLock(this.lockFile('machine'), { timeoutMs: 30_000 });
+    try {
+      this.plug(device);
+      return await work();
+    } finally {
+      lock.release();
+    }
+  }
+
   /**
    * From now on each famfs program that the mounter runs begins with this POSIX shell text, which sees its arguments
    * and can `exit`. `$REAL "$@"` runs the program itself.

@@ -114,7 +114,6 @@ describe('the devices of a node', { skip }, () => {
   it('loses a pool whose device has gone, and finds it again on another', async () => {
     const daemon = cluster.daemonOf(node, poolUuid) ?? assert.fail('the pool has no daemon');
     node.unplug('dax0.0');
-    rmSync(node.device('dax0.0'));
     await mounter.until(
       'the device is gone',
       (state) => !state.devices.some(({ name }) => name === 'dax0.0'),

@@ -9,10 +9,12 @@ const needsNewMount: ReadonlySet<string> = new Set([
   'pool-memory-failed',
   'pool-reformatted',
   'pool-not-ready',
+  // Nothing of the pool is in the memory; what formats it needs the device.
+  'superblock-refused',
 ]);
 
 /** Failures of a call that say something about the pool and not about the call. */
-const poolFailures: ReadonlySet<string> = new Set([...needsNewMount, 'pool-hung', 'superblock-refused']);
+const poolFailures: ReadonlySet<string> = new Set([...needsNewMount, 'pool-hung']);
 
 /** Whether only a new mount helps. */
 export function endsWithMount(error: unknown): boolean {
@@ -58,8 +60,13 @@ export function isMendedByReplay(error: unknown): boolean {
   return error.reason === 'path-not-found' || error.reason === 'path-not-visible' || isLogUnread(error);
 }
 
-/** What becomes of a pool that failed. A device that carries another file system is free for the pool of that one. */
+/** What becomes of a pool that failed. A device that does not carry it any more is free for another one. */
 export function phaseAfter(reason: Reason, isMounted: boolean): PoolPhase {
   if (isMounted) return 'unhealthy';
-  return reason === 'pool-reformatted' ? 'lost' : 'found';
+  return isGone(reason) ? 'lost' : 'found';
+}
+
+/** Whether it says that the memory was read and is another pool's, or no pool's. */
+export function isGone(reason: string | undefined): boolean {
+  return reason === 'pool-reformatted' || reason === 'superblock-refused';
 }

@@ -196,6 +196,29 @@ describe('a pool that is not what it was', { skip }, () => {
     await unbind(target);
   });
 
+  it('is lost when its memory carries nothing any more and nothing uses it; its device is free, and it is back with its memory', async () => {
+    const file = path.join(cluster.memory(), 'superblock');
+    const superblock = readFileSync(file);
+    const target = newTarget();
+    await bind(target);
+    writeFileSync(file, Buffer.alloc(superblock.length), { flag: 'r+' });
+    const held = await mounter.untilProblem(poolUuid, 'superblock-refused');
+    assert.equal(held.phase, poolPhase.POOL_PHASE_UNHEALTHY);
+    assert.equal(readFileSync(path.join(target, 'data'), 'utf8'), sampleText('set/data'));
+    await unbind(target);
+    await mounter.untilPool(poolUuid, 'is lost', ({ phase }) => phase === poolPhase.POOL_PHASE_LOST);
+    await mounter.until('the device carries nothing', ({ devices }) => {
+      const device = devices.find(({ name }) => name === 'dax0.0');
+      return device?.poolUuid === '' && device.problem?.reason === 'superblock-refused';
+    });
+    await assert.rejects(bind(target), { reason: 'superblock-refused' });
+    await assertSound();
+    writeFileSync(file, superblock, { flag: 'r+' });
+    await mounter.ready(poolUuid);
+    await bind(target);
+    await unbind(target);
+  });
+
   it('is not taken from under a copy of its mount that another namespace keeps', async () => {
     const copy = await holdInNamespace('echo held; read -r _');
     try {
@@ -214,12 +237,13 @@ describe('a pool that is not what it was', { skip }, () => {
 
   it('is not begun while another namespace has its device, and says which process does', async () => {
     const place = path.join(cluster.directory, 'famfs-elsewhere');
-    const lateUuid = await node.format('dax2.0');
-    const holder = await holdInNamespace(
-      `mkdir ${place} && FAMFS_SIM_TMP=${node.places.root}/run/tmp ${node.places.root}/bin/famfs mount --fuse ${node.device('dax2.0')} ${place} >&2 && echo held; read -r _; umount ${place}`,
-    );
+    const famfs = `FAMFS_SIM_TMP=${node.places.root}/run/tmp ${node.places.root}/bin/famfs`;
+    const mount = `mkdir ${place} && ${famfs} mount --fuse ${node.device('dax2.0')} ${place} >&2`;
+    const { lateUuid, holder } = await node.plugAnd('dax2.0', async () => ({
+      lateUuid: await node.format('dax2.0'),
+      holder: await holdInNamespace(`${mount} && echo held; read -r _; umount ${place}`),
+    }));
     try {
-      node.plug('dax2.0');
       const state = await mounter.until('the device is held', (each) => {
         return each.devices.some((device) => device.problem?.reason === 'pool-held-elsewhere');
       });

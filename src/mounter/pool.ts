@@ -10,6 +10,7 @@ import { PoolAlarm } from './pool-alarm.ts';
 import type { PoolDevice } from './pool-device.ts';
 import {
   endsWithMount,
+  isGone,
   isLogUnread,
   isMendedByReplay,
   isPoolFailure,
@@ -373,7 +374,7 @@ export class Pool {
     }
     const problem = this.#problem;
     this.#forgetMount();
-    if (problem?.reason === 'pool-reformatted') this.#set('lost', problem);
+    if (isGone(problem?.reason)) this.#set('lost', problem);
     else await this.bringUp();
   }
 

@@ -149,13 +149,13 @@ describe('a mounter that is killed and started again', { skip }, () => {
   });
 
   it('clears the dummy mount that a killed mounter has left on a device', async () => {
-    const lateUuid = await node.format('dax1.0');
-    const command = [`${node.places.programs}/famfs`, 'mount', '--fuse', '-D', node.device('dax1.0')];
-    const [file = '', ...args] = command;
-    assert.equal((await runCommand(file, args)).exitCode, 0);
-    const left = readdirSync(node.places.tmp);
-    assert.ok(left.length > 0, 'the dummy mount is there');
-    node.plug('dax1.0');
+    const lateUuid = await node.plugAnd('dax1.0', async () => {
+      const uuid = await node.format('dax1.0');
+      const args = ['mount', '--fuse', '-D', node.device('dax1.0')];
+      assert.equal((await runCommand(`${node.places.programs}/famfs`, args)).exitCode, 0);
+      assert.ok(readdirSync(node.places.tmp).length > 0, 'the dummy mount is there');
+      return uuid;
+    });
     await mounter.ready(lateUuid);
     assert.deepEqual(readdirSync(node.places.tmp), []);
   });
