@@ -60,9 +60,5 @@ async function isKnown(world: World, key: string): Promise<boolean | undefined> 
 }
 
 function plug(world: World, verb: 'plug' | 'unplug'): void {
-  const home = simulatedNode(node);
-  world.console.on(node, `${home}/bin/simulator`, verb, device);
-  // The simulator takes it out of sysfs alone; the kernel takes its node along.
-  const places = [`${home}/dev/${device}`, `${home}/unplugged-${device}`];
-  world.console.on(node, 'mv', ...(verb === 'unplug' ? places : places.toReversed()));
+  world.console.on(node, `${simulatedNode(node)}/bin/simulator`, verb, device);
 }
