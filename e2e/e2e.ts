@@ -1,6 +1,7 @@
 // `npm run e2e`: the tests that need Kubernetes, whose programs are built once into .cache. The part `api` runs every
 // *.api.test.ts beside its source against one API server that they share; the part `cluster` runs the scenarios of
-// e2e/scenarios in a cluster of two nodes on this machine, with the driver installed by its chart.
+// e2e/scenarios in a cluster of two nodes on this machine, with the driver installed by its chart; the part `storage` what
+// the Kubernetes project asks of every storage driver, there too.
 import { globSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,11 +12,12 @@ import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { bringDown, bringUp, runInCluster } from './cluster-part.ts';
 import { buildKubernetes, kubernetesVersion } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
-import { runScenarios } from './scenario-part.ts';
+import { runScenarios, scenarioFiles, storageSuite } from './scenario-part.ts';
 
 const parts: Readonly<Record<string, string>> = {
   api: 'what talks to an API server, against a real one on a real etcd',
   cluster: 'the driver, installed by its chart, on a real cluster of two nodes (needs root)',
+  storage: 'the external storage suite of Kubernetes, as far as famfs can, on the same cluster',
 };
 
 const commands: Readonly<Record<string, string>> = {
@@ -84,11 +86,18 @@ async function main(): Promise<number> {
   let status = 0;
   if (all || positionals.includes('api') || files('.api.test.ts').length > 0)
     status = await runApiTests(files('.api.test.ts'), values.name);
-  const scenarios = files('.scenario.ts');
-  if (all || ['cluster', 'install'].some((name) => positionals.includes(name)) || scenarios.length > 0) {
+  const whole = (part: string): boolean => all || positionals.includes(part);
+  const scenarios = [
+    ...(whole('storage') ? [storageSuite] : []),
+    ...(whole('cluster') ? scenarioFiles() : []),
+    ...files('.scenario.ts'),
+  ];
+  const installOnly = first === 'install';
+  if (installOnly || scenarios.length > 0) {
     const { keep, name, kubeconfig } = values;
-    const installOnly = first === 'install';
-    const outcome = await runScenarios({ folder, files: scenarios, keep, name, kubeconfig, installOnly });
+    const clusterItself = whole('cluster') && name === undefined;
+    const run = { folder, files: scenarios, clusterItself, keep, name, kubeconfig, installOnly };
+    const outcome = await runScenarios(run);
     status ||= outcome;
   }
   return status;

@@ -49,6 +49,14 @@ export function buildCsiProvisioner(): string {
   });
 }
 
+/**
+ * Builds the Kubernetes project's suite for storage drivers; it shares most of what it is compiled from with Kubernetes.
+ * @returns the path of its executable
+ */
+export function buildExternalStorage(): string {
+  return buildGoProgram({ module, package: 'external-storage', flags: flagsTelling([]) });
+}
+
 function flagsTelling(values: readonly string[]): string[] {
   // Nobody debugs these programs; without the tables for it they compile with a sixth less work.
   return ['-gcflags=all=-dwarf=false', `-ldflags=-s -w ${values.map((value) => `-X ${value}`).join(' ')}`];

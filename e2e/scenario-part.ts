@@ -1,5 +1,5 @@
-// The part `cluster` of `npm run e2e`: sees to a cluster with the driver in it, then runs the scenarios, side by side those that
-// disturb nobody, then one by one those that do. Must not know any scenario.
+// The parts `cluster` and `storage` of `npm run e2e`: sees to a cluster with the driver in it, then runs the external storage
+// suite, then the scenarios, side by side those that disturb nobody, then one by one those that do. Must not know any scenario.
 import { globSync } from 'node:fs';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -11,18 +11,24 @@ import { busyboxImage } from './cluster/images.ts';
 import { makeForUse, refusing } from './cluster-part.ts';
 import { installDriver } from './driver.ts';
 import { driverNamespace } from './driver-values.ts';
+import { buildExternalStorage } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
 import { type Ground, groundVariable } from './world/ground.ts';
+
+/** The Kubernetes project's own suite for storage drivers. */
+export const storageSuite = 'e2e/external-storage/external-storage.scenario.ts';
 
 /** They wait far more than they compute. */
 const sideBySide = 6;
 const timeoutMs = 900_000;
+const suiteTimeoutMs = 1_800_000;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 export interface ScenarioRun {
   readonly folder: ClusterFolder;
-  /** Those of this folder when none is named. */
   readonly files: readonly string[];
+  /** Also try whether the cluster is what it should be. */
+  readonly clusterItself: boolean;
   readonly name: string | undefined;
   /** Leave a cluster that was made for this run. */
   readonly keep: boolean;
@@ -71,7 +77,7 @@ async function inOwnCluster(run: ScenarioRun): Promise<number> {
 /** Runs the scenarios in the cluster, which has the driver. */
 async function runIn(run: ScenarioRun): Promise<number> {
   const { folder } = run;
-  if (run.files.length === 0 && run.name === undefined) {
+  if (run.clusterItself) {
     const status = await runTests({ files: ['e2e/cluster/cluster.test.ts'], env: {} });
     if (status !== 0) return status;
   }
@@ -91,23 +97,30 @@ async function runFiles(
   ground: Ground,
   around: (command: readonly string[]) => readonly string[],
 ): Promise<number> {
-  const all = files.length > 0 ? files : scenarioFiles();
   const isDisruptive = (file: string): boolean => file.endsWith('.disruptive.scenario.ts');
+  const suite = files.filter((file) => file === storageSuite);
+  const scenarios = files.filter((file) => file !== storageSuite);
   const groups = [
-    { files: all.filter((file) => !isDisruptive(file)), concurrency: sideBySide },
-    { files: all.filter(isDisruptive), concurrency: 1 },
+    { files: suite, concurrency: 1, timeoutMs: suiteTimeoutMs },
+    { files: scenarios.filter((file) => !isDisruptive(file)), concurrency: sideBySide, timeoutMs },
+    { files: scenarios.filter(isDisruptive), concurrency: 1, timeoutMs },
   ];
+  if (suite.length > 0) {
+    say('the external storage suite of Kubernetes: building it, unless that was done …');
+    buildExternalStorage();
+  }
   const env = { [groundVariable]: JSON.stringify(ground) };
   let status = 0;
   for (const group of groups) {
     if (group.files.length === 0) continue;
-    const outcome = await runTests({ ...group, namePattern: name, env, around, timeoutMs });
+    const outcome = await runTests({ ...group, namePattern: name, env, around });
     status ||= outcome;
   }
   return status;
 }
 
-function scenarioFiles(): string[] {
+/** All scenarios. */
+export function scenarioFiles(): string[] {
   const place = 'e2e/scenarios';
   return globSync('*.scenario.ts', { cwd: path.join(projectRoot, place) })
     .map((file) => path.join(place, file))

@@ -1,7 +1,7 @@
 // Builds the Go programs that the later steps of the gate run, the quickest first, each unless it is there already. So that
 // they can be built once, early, and beside steps that leave a processor idle.
 import { buildSanity } from '../e2e/conformance/csi-sanity.ts';
-import { buildCsiProvisioner, buildKubernetes } from '../e2e/kubernetes-program.ts';
+import { buildCsiProvisioner, buildExternalStorage, buildKubernetes } from '../e2e/kubernetes-program.ts';
 import { buildHelm } from './chart/helm.ts';
 import { goVersion } from './go-program.ts';
 
@@ -10,6 +10,7 @@ const programs: readonly { readonly name: string; readonly build: () => string }
   { name: 'Kubernetes', build: buildKubernetes },
   // Most of what the others are made of has been compiled for Kubernetes by then.
   { name: 'csi-provisioner', build: buildCsiProvisioner },
+  { name: 'external storage suite', build: buildExternalStorage },
   { name: 'Helm', build: buildHelm },
 ];
 

@@ -26,10 +26,9 @@ const cache = path.join(sharedCache, 'images');
 
 /** Archives of the images that pods of tests need, and of the sidecar. */
 export function testImages(csiProvisioner: string, csiProvisionerVersion: string): string[] {
-  const busybox = findProgram('busybox') ?? '';
   return [
-    image('pause', pauseImage, { Entrypoint: ['/bin/sleep', 'infinity'] }, busybox, busyboxRoot),
-    image('busybox', busyboxImage, { Env: ['PATH=/bin'], Cmd: ['sh'] }, busybox, busyboxRoot),
+    packBusybox('pause', pauseImage, { Entrypoint: ['/bin/sleep', 'infinity'] }),
+    packBusybox('busybox', busyboxImage, { Env: ['PATH=/bin'], Cmd: ['sh'] }),
     image(
       'csi-provisioner',
       `registry.k8s.io/sig-storage/csi-provisioner:${csiProvisionerVersion}`,
@@ -38,6 +37,16 @@ export function testImages(csiProvisioner: string, csiProvisionerVersion: string
       (root) => copyFileSync(csiProvisioner, path.join(root, 'csi-provisioner')),
     ),
   ];
+}
+
+/**
+ * An image of busybox and its many names.
+ * @param file by which it is told from others in the cache
+ * @param name of the image, with its tag
+ * @returns its archive
+ */
+export function packBusybox(file: string, name: string, config: ImageConfig): string {
+  return image(file, name, config, findProgram('busybox') ?? '', busyboxRoot);
 }
 
 /** Packs the image unless there is one of the same program already. */

@@ -1,0 +1,71 @@
+// What the external storage suite is told of the driver: by this it leaves out by itself what cannot apply. Must not know how
+// specs are run.
+
+/** What there is in the cluster for the suite to use. */
+export interface Provisions {
+  /** A StorageClass, of which the suite makes copies; it binds late. */
+  readonly className: string;
+  /** The same, but it binds at once. */
+  readonly immediateClassName: string;
+  /** Of the pool that both are for; all nodes have it. */
+  readonly topologyKey: string;
+}
+
+const oneMinuteNs = 60e9;
+
+/** With what a capability is called in Kubernetes' test/e2e/storage/framework; the suite ignores what it does not know. */
+const capabilities = {
+  persistence: true,
+  multipods: true,
+  RWX: true,
+  capReadOnlyMany: true,
+  readWriteOncePod: true,
+  multiplePVsSameID: true,
+  topology: true,
+  capacity: true,
+  // Volumes are mounted noexec unless their class asks for exec.
+  exec: false,
+  block: false,
+  fsGroup: false,
+  volumeMountGroup: false,
+  seLinuxMount: false,
+  controllerExpansion: false,
+  nodeExpansion: false,
+  snapshotDataSource: false,
+  groupSnapshot: false,
+  pvcDataSource: false,
+  volumeLimits: false,
+  singleNodeVolume: false,
+};
+
+/**
+ * The content of the file that `--storage.testdriver` names (JSON, which is YAML), for one spec.
+ *
+ * Topology keys are named to the specs of topology alone. Others take one key for all that the driver's topology has, of which
+ * every node has a value: a node of this driver has a key for each pool that it sees.
+ */
+export function driverDefinition(driver: string, spec: string, provisions: Provisions): string {
+  const { className, immediateClassName, topologyKey } = provisions;
+  return JSON.stringify({
+    StorageClass: {
+      FromExistingClassName: / [a-z-]+-performance /.test(spec) ? immediateClassName : className,
+    },
+    DriverInfo: {
+      Name: driver,
+      // The least is a unit of a pool.
+      SupportedSizeRange: { Min: '2Mi', Max: '64Mi' },
+      SupportedFsType: { '': {} },
+      ...(spec.includes('] topology ') ? { TopologyKeys: [topologyKey] } : {}),
+      StressTestOptions: { NumPods: 4, NumRestarts: 3 },
+      PerformanceTestOptions: {
+        ProvisioningOptions: {
+          VolumeSize: '2Mi',
+          Count: 10,
+          // No measurement of speed: others use the machine as well.
+          ExpectedMetrics: { AvgLatency: 5 * oneMinuteNs, Throughput: 0.01 },
+        },
+      },
+      Capabilities: capabilities,
+    },
+  });
+}
