@@ -67,6 +67,7 @@ export const reasons = {
   'state-unusable': 'the notes about binds cannot be written',
   // the process
   'mounter-unavailable': 'the mounter does not answer on its socket',
+  'mounter-outdated': 'the mounter is of an older version, which does not know what was asked for',
   'socket-refused': 'the path of a socket is taken by something that is not ours',
   'shutting-down': 'the process is stopping and takes no new calls',
   'deadline-exceeded': 'the work did not finish in the time the caller gave',

@@ -4,6 +4,7 @@ import { EventEmitter, once } from 'node:events';
 import { DriverError, type Reason } from '../src/errors.ts';
 import type { famfs } from '../src/mounter/generated/mounter.js';
 import root from '../src/mounter/generated/mounter.js';
+import { protocolVersion } from '../src/mounter/protocol-version.ts';
 import { silentLogger } from '../src/observe/logger.ts';
 import { type Encodable, enumType, serviceType } from '../src/rpc/codec.ts';
 import { FrameServer } from '../src/rpc/frame-server.ts';
@@ -78,7 +79,7 @@ export class FakeMounter {
   }
 
   #withRevision(state: StateUpdate): StateUpdate {
-    return { ...state, revision: this.#revision++ };
+    return { protocolVersion, ...state, revision: this.#revision++ };
   }
 
   #handlers(): Handlers<Mounter> {

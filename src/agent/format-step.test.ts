@@ -55,6 +55,7 @@ function node(devices: Device[], pools: Pool[] = [], settled = true): NodeState 
       kernelRelease: '7',
       allowWrites: 'never',
       allowFormat: 'once',
+      protocolVersion: 1,
       problems: [],
       devices,
       pools,

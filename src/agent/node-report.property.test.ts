@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { otherUuid, poolUuid } from '../../test/cluster-objects.ts';
 import { bytesOf } from '../kubernetes/quantity.ts';
 import type { Device, NodeState, Pool, Problem } from '../mounter/client.ts';
 import { type NodeView, nodeReport, tellsTheSame } from './node-report.ts';
@@ -23,8 +24,9 @@ const devices: fc.Arbitrary<Device> = fc.record({
   poolUuid: fc.constantFrom('', '11111111-1111-4111-8111-111111111111'),
   problem: perhapsProblem,
 });
+const uuids = fc.constantFrom(poolUuid, otherUuid);
 const pools: fc.Arbitrary<Pool> = fc.record({
-  uuid: fc.uuid(),
+  uuid: fc.oneof(uuids, fc.uuid()),
   device: fc.string(),
   phase: fc.integer({ min: 0, max: 7 }),
   problem: perhapsProblem,
@@ -54,6 +56,7 @@ const states: fc.Arbitrary<NodeState> = fc.record({
   kernelRelease: fc.string(),
   allowWrites: fc.string(),
   allowFormat: fc.string(),
+  protocolVersion: fc.nat(),
   problems: fc.array(problems, { maxLength: 2 }),
   devices: fc.uniqueArray(devices, { selector: ({ name }) => name, maxLength: 5 }),
   pools: fc.uniqueArray(pools, { selector: ({ uuid }) => uuid, maxLength: 5 }),
@@ -61,7 +64,10 @@ const states: fc.Arbitrary<NodeState> = fc.record({
 const views: fc.Arbitrary<NodeView> = fc.record({
   state: fc.option(states, { nil: undefined }),
   problem: fc.option(problems, { nil: undefined }),
-  publishedVolumeIds: fc.option(fc.array(fc.string()), { nil: undefined }),
+  binds: fc.option(
+    fc.array(fc.record({ volumeId: fc.string(), poolUuid: uuids, path: fc.constantFrom('v/a', 'v/b', 'c') })),
+    { nil: undefined },
+  ),
   formats: fc.constant([]),
 });
 
@@ -110,15 +116,30 @@ describe('the report of a node', () => {
         const report = nodeReport(now, previous, later);
         if (!settled(now))
           assert.deepEqual([report.devices, report.pools], [previous.devices, previous.pools]);
-        if (now.publishedVolumeIds === undefined)
-          assert.deepEqual(report.publishedVolumeIDs, previous.publishedVolumeIDs);
+        if (now.binds === undefined) assert.deepEqual(report.publishedVolumeIDs, previous.publishedVolumeIDs);
         else {
-          const wanted = new Set(now.publishedVolumeIds.filter((id) => id !== ''));
+          const wanted = new Set(now.binds.map(({ volumeId }) => volumeId).filter((id) => id !== ''));
           assert.deepEqual(new Set(report.publishedVolumeIDs), wanted);
           assert.equal(report.publishedVolumeIDs.length, wanted.size);
         }
       }),
     );
+  });
+
+  it('tells of each pool what of it is mounted, each path once, and what was when that cannot be known', () => {
+    let known = 0;
+    fc.assert(
+      fc.property(views, views.filter(settled), (before, now) => {
+        const previous = nodeReport(before, undefined, first);
+        for (const { uuid, boundPaths } of nodeReport(now, previous, later).pools) {
+          const told = now.binds?.filter((bind) => bind.poolUuid === uuid).map(({ path }) => path);
+          const was = previous.pools.find((pool) => pool.uuid === uuid)?.boundPaths ?? [];
+          assert.deepEqual(boundPaths, told === undefined ? was : [...new Set(told)].sort());
+          known += boundPaths.length;
+        }
+      }),
+    );
+    assert.ok(known > 0);
   });
 
   it('tells the same when nothing has changed, save for the time of its making', () => {
@@ -150,7 +171,7 @@ describe('the report of a node', () => {
 
   it('gives the reason of the mounter that is away', () => {
     const problem = { reason: 'mounter-unavailable', message: 'nobody listens' };
-    const view = { state: undefined, problem, publishedVolumeIds: undefined, formats: [] };
+    const view = { state: undefined, problem, binds: undefined, formats: [] };
     const [ready] = nodeReport(view, undefined, first).conditions;
     assert.deepEqual(
       [ready?.status, ready?.reason, ready?.message],

@@ -36,11 +36,13 @@ class Place implements ReportPlace {
 /** A mounter as its client shows it. */
 class Mounter {
   view: MounterView = { state: nodeState('1'), problem: undefined };
+  /** Ids of the volumes whose mounts there are. */
   binds: string[] = [];
+  path = 'v/a';
   readonly #listeners = new Set<() => void>();
 
   get calls(): MounterCalls {
-    const listBinds = async () => ({ binds: this.binds.map((volumeId) => ({ volumeId })) });
+    const listBinds = async () => ({ binds: this.binds.map((volumeId) => ({ volumeId, poolUuid, path: this.path })) });
     return { listBinds } as unknown as MounterCalls;
   }
 
@@ -63,6 +65,7 @@ function nodeState(kernelRelease: string): NodeState {
       kernelRelease,
       allowWrites: 'never',
       allowFormat: 'once',
+      protocolVersion: 1,
       problems: [],
       devices: [],
       pools: [],

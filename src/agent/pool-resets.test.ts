@@ -16,7 +16,13 @@ const poolAt = (phase: FamfsPoolReset['phase']): FamfsPool =>
   });
 const state: NodeState = {
   ...{ revision: 1n, settled: true, systemUuid: 's', mode: famfsMode.MODE_FUSE, launcher: 'in-place' },
-  ...{ famfsLocation: 'host', kernelRelease: '7', allowWrites: 'never', allowFormat: 'reset' },
+  ...{
+    famfsLocation: 'host',
+    kernelRelease: '7',
+    allowWrites: 'never',
+    allowFormat: 'reset',
+    protocolVersion: 1,
+  },
   ...{ problems: [], devices: [] },
   pools: [
     {

@@ -42,7 +42,13 @@ function node(pools: Pool[], carried = poolUuid, changes: Partial<NodeState> = {
   };
   return {
     ...{ revision: 1n, settled: true, systemUuid: 's', mode: famfsMode.MODE_FUSE, launcher: 'in-place' },
-    ...{ famfsLocation: 'host', kernelRelease: '7', allowWrites: 'never', allowFormat: 'reset' },
+    ...{
+      famfsLocation: 'host',
+      kernelRelease: '7',
+      allowWrites: 'never',
+      allowFormat: 'reset',
+      protocolVersion: 1,
+    },
     ...{ problems: [], devices: [device], pools, ...changes },
   };
 }

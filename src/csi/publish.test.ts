@@ -245,6 +245,28 @@ describe('access modes', () => {
       assert.deepEqual(served.fake.safely, [true]);
     });
 
+    it(`publish ${mode} of such a volume only by a mounter that heeds the word, where the node itself allows all`, async () => {
+      served.fake.allowWrites = true;
+      served.fake.report({ settled: true, allowWrites: 'unsafe', protocolVersion: 0 });
+      const volumeCapability = capability(mode);
+      const volumeContext = { ...writableContext, access: 'rw-safe' };
+      const refused = await outcomeOf(served.publish({ volumeCapability, volumeContext }));
+      assert.equal(refused.code, 'FAILED_PRECONDITION');
+      assert.match(
+        refused.message,
+        /vol-1 writable only where a writer cannot stop its pool .*Replace its pod/,
+      );
+      assert.equal(served.fake.calls.get('bind'), undefined);
+      // What does not need it goes on.
+      assert.equal(await codeOf(served.publish({ volumeCapability, volumeContext, readonly: true })), 'OK');
+      await served.unpublish();
+      assert.equal(await codeOf(served.publish({ volumeCapability, volumeContext: writableContext })), 'OK');
+      await served.unpublish();
+      // The node's own setting keeps an older mounter from it.
+      served.fake.report({ settled: true, allowWrites: 'safe', protocolVersion: 0 });
+      assert.equal(await codeOf(served.publish({ volumeCapability, volumeContext })), 'OK');
+    });
+
     it(`publish ${mode} read-only when the request or a flag says so`, async () => {
       served.fake.allowWrites = true;
       const flagged = capability(mode, ['ro']);

@@ -5,8 +5,10 @@ import {
   type Bind,
   type MounterCalls,
   type MounterView,
+  type NodeState,
   type Problem,
   poolPhase,
+  requireSafeWriters,
 } from '../mounter/client.ts';
 import type { CallContext } from '../rpc/call.ts';
 import type { CallOptions } from '../rpc/client.ts';
@@ -47,6 +49,7 @@ export class Publisher {
     const { volumeId, target, poolUuid, path } = order;
     await this.#locks.run([`volume ${volumeId}`, `target ${target}`], async () => {
       try {
+        if (order.onlySafely) requireSafeWriters(await this.#state(context), volumeId);
         await this.#mounter.bind(order, withMargin(context));
         this.#failures.delete(volumeId);
       } catch (error) {
@@ -77,6 +80,14 @@ export class Publisher {
       this.#mounter.checkHealth({ poolUuid, path, target: at }, within(context)),
     );
     return (await Promise.all(checks)).flatMap(({ problems }) => problems);
+  }
+
+  /** Of the mounter that answers now: another one, even an older one, may have taken the place of the last. */
+  async #state(context: CallContext): Promise<NodeState> {
+    const { state, problem } = this.#access.view;
+    return state !== undefined && problem === undefined
+      ? state
+      : await this.#mounter.getState({}, withMargin(context));
   }
 
   /** Time running out says nothing to a person; that the pool is still being mounted does. */

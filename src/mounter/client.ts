@@ -8,6 +8,7 @@ import type { Calls, RpcClient } from '../rpc/client.ts';
 import { type Decoded, enumType, serviceType } from '../rpc/codec.ts';
 import { createFrameClient } from '../rpc/frame-client.ts';
 import root, { type famfs } from './generated/mounter.js';
+import { requireHeeded } from './protocol-version.ts';
 
 export type MounterService = famfs.mounter.v1.Mounter;
 export type MounterCalls = Calls<MounterService>;
@@ -26,6 +27,17 @@ export const mappingKind = enumType<typeof famfs.mounter.v1.MappingKind>(
 export const poolRole = enumType<typeof famfs.mounter.v1.Role>(root, 'famfs.mounter.v1.Role');
 export const famfsMode = enumType<typeof famfs.mounter.v1.Mode>(root, 'famfs.mounter.v1.Mode');
 export const poolPhase = enumType<typeof famfs.mounter.v1.PoolPhase>(root, 'famfs.mounter.v1.PoolPhase');
+
+/**
+ * Refuses a writable bind `only_safely` of a mounter that would bind it writable anyway: one that does not heed that field, on a
+ * node whose setting allows writers that can stop a pool.
+ * @throws DriverError `mounter-outdated`
+ */
+export function requireSafeWriters(state: NodeState, volumeId: string): void {
+  if (state.allowWrites !== 'unsafe') return;
+  const what = `To publish the volume ${volumeId} writable only where a writer cannot stop its pool (writes: Allowed)`;
+  requireHeeded('onlySafely', state, what);
+}
 
 /** What is known of the mounter now. */
 export interface MounterView {

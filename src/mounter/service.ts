@@ -5,6 +5,7 @@ import root, { type famfs } from './generated/mounter.js';
 import type { Mounter } from './mounter.ts';
 import type { NodeState, PoolPhase, PoolState, Problem } from './pool-state.ts';
 import type { MappingEvidence } from './pool-verbs.ts';
+import { protocolVersion } from './protocol-version.ts';
 
 type MounterService = famfs.mounter.v1.Mounter;
 
@@ -83,6 +84,7 @@ export function mounterHandlers(mounter: Mounter): Handlers<MounterService> {
 function wireState({ mode, problems, devices, pools, ...state }: NodeState) {
   return {
     ...state,
+    protocolVersion,
     mode: mode === undefined ? modes.MODE_UNKNOWN : modeNumbers[mode],
     problems: [...problems],
     devices: devices.map(({ poolUuid, problem, ...device }) => ({

@@ -20,6 +20,7 @@ import type { RunningMounter } from '../../test/running-mounter.ts';
 import { makeSamples } from '../../test/sample-data.ts';
 import { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { readMountTable } from '../linux/mount-table.ts';
+import { protocolVersion } from './protocol-version.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
@@ -54,6 +55,10 @@ describe('a writable bind', { skip }, () => {
     mounter.calls.bind({ poolUuid, path: 'set', target, volumeId: `volume-${target}`, writable, onlySafely });
   const writersOf = async (mounter: RunningMounter): Promise<string | undefined> =>
     (await mounter.calls.getState({})).pools.find(({ uuid }) => uuid === poolUuid)?.writers;
+  it('is made by a mounter that says which fields it heeds', async () => {
+    assert.equal((await unsafe.calls.getState({})).protocolVersion, protocolVersion);
+  });
+
   const newTarget = (node: ClusterNode): string => node.target(`pod${pods++}`);
 
   it('lets the bytes of every file be changed, and no name', async () => {

@@ -67,6 +67,7 @@ export const statusOfReason = {
   'target-busy': status.FAILED_PRECONDITION,
   'state-unusable': status.UNAVAILABLE,
   'mounter-unavailable': status.UNAVAILABLE,
+  'mounter-outdated': status.FAILED_PRECONDITION,
   'socket-refused': status.FAILED_PRECONDITION,
   'shutting-down': status.UNAVAILABLE,
   'deadline-exceeded': status.DEADLINE_EXCEEDED,
