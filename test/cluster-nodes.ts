@@ -8,7 +8,8 @@ import { ObjectCache } from '../src/kubernetes/object-cache.ts';
 import { csiNodes, famfsNodes, famfsVolumes, nodes } from '../src/kubernetes/resources.ts';
 import { KubernetesVolumeRecords } from '../src/kubernetes/volume-records.ts';
 import { silentLogger } from '../src/observe/logger.ts';
-import { type SlotMaker, VolumeMaker } from '../src/volumes/volume-maker.ts';
+import type { SlotMaker } from '../src/volumes/slot-maker.ts';
+import { VolumeMaker } from '../src/volumes/volume-maker.ts';
 import { nodeStatus } from './cluster-objects.ts';
 
 export interface NodeOptions {
@@ -83,8 +84,8 @@ export class MemoryMaster implements SlotMaker {
     const fieldSelector = `spec.nodeName=${node}`;
     this.#cache = new ObjectCache<FamfsVolume>({ client, resource: famfsVolumes, log, fieldSelector });
     const records = new KubernetesVolumeRecords({ client, cache: this.#cache, log });
-    const publishedVolumeIds = async (): Promise<ReadonlySet<string>> => new Set();
-    this.#maker = new VolumeMaker({ records, maker: this, node, publishedVolumeIds, log });
+    const slotsInUse = async () => new Map<string, string>();
+    this.#maker = new VolumeMaker({ records, maker: this, node, slotsInUse, log });
     this.#cache.start();
     this.#maker.start();
   }

@@ -30,7 +30,7 @@ export function reportedPool(changes: Partial<ReportedPool> = {}): ReportedPool 
     ...{ uuid: poolUuid, device: 'dax0.0', phase: 'Ready', role: 'Client', mode: 'fuse', simulated: true },
     ...{ size: '4Gi', free: '3Gi', longestFreeRun: '2Gi', allocationUnit: '2Mi' },
     ...{ logEntriesUsed: 10, logEntriesTotal: 100, logEntriesReplayed: 10, writers: 'safe', held: false },
-    ...{ binds: 0, ...changes },
+    ...{ binds: 0, boundPaths: [], ...changes },
   };
 }
 

@@ -2,12 +2,14 @@
 // become master, a controller that can end between any two writes. Holds what must never happen, at the moment when it would.
 import assert from 'node:assert/strict';
 import { DriverError, type Reason } from '../src/errors.ts';
+import { BoundSlots } from '../src/volumes/bound-slots.ts';
 import type { PoolUuid } from '../src/volumes/ids.ts';
 import type { DeletedVolumes, PoolFacts, Pools } from '../src/volumes/pool-facts.ts';
 import { Provisioner } from '../src/volumes/provisioner.ts';
 import { tendRecords } from '../src/volumes/record-upkeep.ts';
 import { fileNamesOf, type SlotLayout } from '../src/volumes/slot-layout.ts';
-import { type SlotMaker, VolumeMaker } from '../src/volumes/volume-maker.ts';
+import type { SlotMaker } from '../src/volumes/slot-maker.ts';
+import { VolumeMaker } from '../src/volumes/volume-maker.ts';
 import { slotPath, type VolumeRecord } from '../src/volumes/volume-record.ts';
 import type { VolumeRecords } from '../src/volumes/volume-records.ts';
 import { FaultyRecords } from './faulty-records.ts';
@@ -16,7 +18,13 @@ import { ModelPool } from './model-pool.ts';
 
 export const unitBytes = 2n << 20n;
 const slowTicks = 20;
-const pace = { firstBackOffMs: 1, longestBackOffMs: 4, reportIntervalMs: 0, roundIntervalMs: 1000 };
+const pace = {
+  firstBackOffMs: 1,
+  longestBackOffMs: 4,
+  reportIntervalMs: 0,
+  roundIntervalMs: 1000,
+  tellAfterMs: 0,
+};
 
 export type Verb = 'makeFiles' | 'zeroFiles';
 
@@ -66,6 +74,8 @@ export class ProvisioningCluster implements Pools {
   readonly failures = new Map<string, { verb: Verb; reason: Reason; timesLeft: number }>();
   /** How often what was done to it. */
   readonly counts = new Map<string, number>();
+  /** What pods have mounted by PersistentVolumes that an administrator made, under names of their own. */
+  readonly staticBinds: { readonly poolUuid: string; readonly path: string }[] = [];
   /** UUIDs of pools whose mounts answer nothing. */
   readonly hanging = new Set<string>();
   readonly #mistakes: Mistakes;
@@ -135,6 +145,11 @@ export class ProvisioningCluster implements Pools {
   async publishedVolumeIds(): Promise<ReadonlySet<string>> {
     if (this.#mistakes.published === 'forgotten') return new Set();
     return new Set(this.nodes.flatMap(({ reported }) => [...reported]));
+  }
+
+  async boundSlots(): Promise<BoundSlots> {
+    if (this.#mistakes.published === 'forgotten') return new BoundSlots();
+    return new BoundSlots(this.staticBinds);
   }
 
   /** The controller ends, and another begins. What it had on its way arrives later, if it sleeps. */
@@ -258,10 +273,11 @@ export class ProvisioningCluster implements Pools {
       maker: this.#slotMaker(name, records),
       node: name,
       // Takes longer than whole works do, as an API server may.
-      publishedVolumeIds: async () => {
-        const published = await this.publishedVolumeIds();
+      slotsInUse: async (left) => {
+        const [published, bound] = await Promise.all([this.publishedVolumeIds(), this.boundSlots()]);
         for (let tick = 0; tick < slowTicks; tick++) await new Promise(setImmediate);
-        return published;
+        const inUse = left.filter((slot) => published.has(slot.formerVolumeId) || bound.has(slot));
+        return new Map(inUse.map(({ slot }) => [slot, 'A pod has it.']));
       },
       log: { info: () => undefined, warn: () => undefined },
       pace,

@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { DriverError, type Reason } from '../src/errors.ts';
+import { BoundSlots } from '../src/volumes/bound-slots.ts';
 import { FileRecords } from '../src/volumes/file-records.ts';
 import type { PoolUuid } from '../src/volumes/ids.ts';
 import type { PoolFacts, Pools } from '../src/volumes/pool-facts.ts';
 import { Provisioner } from '../src/volumes/provisioner.ts';
 import { type SlotLayout, sizeOf } from '../src/volumes/slot-layout.ts';
-import { type SlotMaker, VolumeMaker } from '../src/volumes/volume-maker.ts';
+import type { SlotMaker } from '../src/volumes/slot-maker.ts';
+import { VolumeMaker } from '../src/volumes/volume-maker.ts';
 
 export const unit = 2n << 20n;
 export const poolA = '11111111-1111-4111-8111-111111111111' as PoolUuid;
@@ -64,6 +66,10 @@ export class ProvisioningWorld implements Pools, SlotMaker {
     return this.published;
   }
 
+  async boundSlots(): Promise<BoundSlots> {
+    return new BoundSlots();
+  }
+
   async *makeFiles(poolUuid: string, directory: string, layout: SlotLayout) {
     this.#perhapsFail('makeFiles');
     const key = `${poolUuid}/${directory}`;
@@ -102,7 +108,12 @@ export class ProvisioningWorld implements Pools, SlotMaker {
       records: this.records,
       maker: this,
       node: 'node-1',
-      publishedVolumeIds: () => this.publishedVolumeIds(),
+      slotsInUse: async (left) =>
+        new Map(
+          left
+            .filter(({ formerVolumeId }) => this.published.has(formerVolumeId))
+            .map(({ slot }) => [slot, 'A pod has it.']),
+        ),
       log: { info: () => undefined, warn: () => undefined },
     });
     maker.start();

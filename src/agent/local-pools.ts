@@ -2,6 +2,7 @@
 
 import { isReason } from '../errors.ts';
 import { type MounterClient, type Pool, poolPhase, poolRole } from '../mounter/client.ts';
+import { BoundSlots } from '../volumes/bound-slots.ts';
 import type { PoolUuid } from '../volumes/ids.ts';
 import {
   type DeletedVolumes,
@@ -10,6 +11,7 @@ import {
   type Pools,
   type PoolWrites,
 } from '../volumes/pool-facts.ts';
+import type { LeftSlot, SlotsInUse } from '../volumes/slot-scrubber.ts';
 import type { RecordProblem } from '../volumes/volume-record.ts';
 
 export interface LocalPoolsOptions {
@@ -41,6 +43,19 @@ export class LocalPools implements Pools {
   async publishedVolumeIds(): Promise<ReadonlySet<string>> {
     const { binds } = await this.#options.mounter.calls.listBinds({});
     return new Set(binds.map(({ volumeId }) => volumeId));
+  }
+
+  async boundSlots(): Promise<BoundSlots> {
+    return new BoundSlots((await this.#options.mounter.calls.listBinds({})).binds);
+  }
+
+  /** Of what deleted volumes left, that which a pod has mounted, under whatever volume's name. */
+  async slotsInUse(left: readonly LeftSlot[]): Promise<SlotsInUse> {
+    const { binds } = await this.#options.mounter.calls.listBinds({});
+    const volumeIds = new Set(binds.map(({ volumeId }) => volumeId));
+    const bound = new BoundSlots(binds);
+    const used = left.filter((slot) => volumeIds.has(slot.formerVolumeId) || bound.has(slot));
+    return new Map(used.map(({ slot }) => [slot, 'A pod has it mounted; it goes on when that ends.']));
   }
 
   #factsOf(pool: Pool, allowWrites: string): PoolFacts {

@@ -11,8 +11,19 @@ import type {
   ReportedProblem,
 } from '../kubernetes/famfs-node.ts';
 import { quantityOf } from '../kubernetes/quantity.ts';
-import { type Device, famfsMode, type NodeState, type Pool, poolPhase, poolRole } from '../mounter/client.ts';
+import {
+  type Bind,
+  type Device,
+  famfsMode,
+  type NodeState,
+  type Pool,
+  poolPhase,
+  poolRole,
+} from '../mounter/client.ts';
 import { grantOf } from '../volumes/pool-facts.ts';
+
+/** A mount of a pod's: of which volume, and what of which pool. */
+export type PublishedBind = Pick<Bind, 'volumeId' | 'poolUuid' | 'path'>;
 
 /** What is known of the node at a moment. */
 export interface NodeView {
@@ -20,8 +31,8 @@ export interface NodeView {
   readonly state: NodeState | undefined;
   /** Why the mounter cannot be asked now; undefined while it can. */
   readonly problem: ReportedProblem | undefined;
-  /** The volumes that it has published; undefined while that cannot be known. */
-  readonly publishedVolumeIds: readonly string[] | undefined;
+  /** What pods have mounted here; undefined while that cannot be known. */
+  readonly binds: readonly PublishedBind[] | undefined;
   readonly formats: readonly ReportedFormat[];
 }
 
@@ -50,7 +61,7 @@ export function nodeReport(
   previous: FamfsNodeStatus | undefined,
   { driverVersion, now }: { readonly driverVersion: string; readonly now: Date },
 ): FamfsNodeStatus {
-  const { state, formats } = view;
+  const { state, formats, binds } = view;
   const hasLooked = state?.settled === true;
   return {
     systemUUID: state?.systemUuid || previous?.systemUUID || '',
@@ -62,11 +73,17 @@ export function nodeReport(
     allowWrites: state?.allowWrites ?? previous?.allowWrites ?? '',
     allowFormat: state?.allowFormat ?? previous?.allowFormat ?? '',
     devices: hasLooked ? sorted(state.devices.map(reportedDevice), 'name') : (previous?.devices ?? []),
-    pools: hasLooked ? sorted(state.pools.map(reportedPool), 'uuid') : (previous?.pools ?? []),
+    pools: hasLooked
+      ? sorted(
+          state.pools.map((pool) => reportedPool(pool, pathsOf(pool, binds, previous))),
+          'uuid',
+        )
+      : (previous?.pools ?? []),
     publishedVolumeIDs:
-      view.publishedVolumeIds === undefined
+      binds === undefined
         ? (previous?.publishedVolumeIDs ?? [])
-        : namedVolumes(view.publishedVolumeIds),
+        : // A bind whose note was lost has no volume; nobody could ask for it by an id.
+          distinct(binds.map(({ volumeId }) => volumeId).filter((id) => id !== '')),
     formats,
     reportedAt: now.toISOString(),
     conditions: withCondition(previous?.conditions, readiness(view), now),
@@ -89,7 +106,7 @@ function reportedDevice({ name, path, sizeBytes, driver, poolUuid, problem }: De
   };
 }
 
-function reportedPool(pool: Pool): ReportedPool {
+function reportedPool(pool: Pool, boundPaths: readonly string[]): ReportedPool {
   return {
     uuid: pool.uuid,
     device: pool.device,
@@ -107,6 +124,7 @@ function reportedPool(pool: Pool): ReportedPool {
     writers: grantOf(pool.writers),
     held: pool.held,
     binds: pool.binds,
+    boundPaths,
     ...reportedProblem(pool.problem),
   };
 }
@@ -115,9 +133,17 @@ function reportedProblem(problem: ReportedProblem | null | undefined): { problem
   return problem == null ? {} : { problem: { reason: problem.reason, message: problem.message } };
 }
 
-/** A bind whose note was lost has no volume; nobody could ask for it by an id. */
-function namedVolumes(ids: readonly string[]): readonly string[] {
-  return [...new Set(ids)].filter((id) => id !== '').sort();
+function pathsOf(
+  { uuid }: Pool,
+  binds: readonly PublishedBind[] | undefined,
+  previous: FamfsNodeStatus | undefined,
+): readonly string[] {
+  if (binds === undefined) return previous?.pools.find((pool) => pool.uuid === uuid)?.boundPaths ?? [];
+  return distinct(binds.filter(({ poolUuid }) => poolUuid === uuid).map(({ path }) => path));
+}
+
+function distinct(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)].sort();
 }
 
 function sorted<K extends string, T extends Readonly<Record<K, string>>>(items: readonly T[], key: K): T[] {

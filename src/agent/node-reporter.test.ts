@@ -1,10 +1,18 @@
 // When an agent reports its node, and what it does while the API server or the mounter is away.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { poolUuid } from '../../test/cluster-objects.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError } from '../errors.ts';
 import type { FamfsNodeStatus, ReportedFormat } from '../kubernetes/famfs-node.ts';
-import { famfsMode, type MounterCalls, type MounterView, type NodeState } from '../mounter/client.ts';
+import {
+  famfsMode,
+  type MounterCalls,
+  type MounterView,
+  type NodeState,
+  type Pool,
+  poolPhase,
+} from '../mounter/client.ts';
 import { silentLogger } from '../observe/logger.ts';
 import { NodeReporter, type ReportPlace } from './node-reporter.ts';
 
@@ -42,7 +50,9 @@ class Mounter {
   readonly #listeners = new Set<() => void>();
 
   get calls(): MounterCalls {
-    const listBinds = async () => ({ binds: this.binds.map((volumeId) => ({ volumeId, poolUuid, path: this.path })) });
+    const listBinds = async () => ({
+      binds: this.binds.map((volumeId) => ({ volumeId, poolUuid, path: this.path })),
+    });
     return { listBinds } as unknown as MounterCalls;
   }
 
@@ -56,6 +66,14 @@ class Mounter {
     for (const listener of this.#listeners) listener();
   }
 }
+
+const pool: Pool = {
+  ...{ uuid: poolUuid, device: 'dax0.0', phase: poolPhase.POOL_PHASE_READY, problem: null, role: 0 },
+  ...{ mode: famfsMode.MODE_FUSE, mountPath: '/run/p', sizeBytes: 8n << 30n, freeBytes: 8n << 30n },
+  ...{ longestFreeRunBytes: 8n << 30n, logEntriesTotal: 100n, logEntriesUsed: 0n },
+  ...{ logEntriesReplayed: 0n, binds: 1, held: false, simulated: true, healthyAtMs: 0n },
+  ...{ allocationUnitBytes: 2n << 20n, writers: 'safe' },
+};
 
 function nodeState(kernelRelease: string): NodeState {
   return {
@@ -189,6 +207,20 @@ describe('the reporter of a node', () => {
     mounter.show({ state: nodeState('3') });
     await untilKernel('3');
     assert.deepEqual(known, [['v1'], []]);
+  });
+
+  it('says so, too, when the same volume has something else of a pool mounted', async () => {
+    const known: (readonly string[] | undefined)[] = [];
+    const onPublished = (): void => void known.push(place.stored?.pools[0]?.boundPaths);
+    reporter = new NodeReporter({ place, mounter, driverVersion: '1', log: silentLogger, onPublished });
+    mounter.binds = ['v1'];
+    mounter.show({ state: { ...nodeState('1'), pools: [pool] } });
+    reporter.start();
+    await untilKernel('1');
+    mounter.path = 'v/b';
+    mounter.show({ state: { ...nodeState('2'), pools: [pool] } });
+    await untilKernel('2');
+    assert.deepEqual(known, [['v/a'], ['v/b']]);
   });
 
   it('ends at once, whoever waits', async () => {

@@ -7,7 +7,7 @@ import type { MounterClient } from '../mounter/client.ts';
 import type { Logger } from '../observe/logger.ts';
 import { backOffMs } from '../pace/back-off.ts';
 import { WokenLoop } from '../pace/woken-loop.ts';
-import { nodeReport, tellsTheSame } from './node-report.ts';
+import { nodeReport, type PublishedBind, tellsTheSame } from './node-report.ts';
 
 /** Where reports go: the FamfsNode. Both throw DriverError when that cannot be done now. */
 export interface ReportPlace {
@@ -19,7 +19,7 @@ export interface NodeReporterParts {
   readonly place: ReportPlace;
   readonly mounter: Pick<MounterClient, 'calls' | 'view' | 'onChange'>;
   readonly driverVersion: string;
-  /** Called when the volumes that the node says it has published are others than before. */
+  /** Called when what the node says it has published is something else than before. */
   readonly onPublished?: () => void;
   readonly log: Logger;
 }
@@ -137,9 +137,9 @@ export class NodeReporter {
     const changes = this.#changes;
     this.#lookedAtMs = performance.now();
     const { view } = this.#parts.mounter;
-    const publishedVolumeIds = await this.#publishedVolumeIds(signal);
+    const binds = await this.#binds(signal);
     const { state, problem } = view;
-    const report = nodeReport({ state, problem, publishedVolumeIds, formats: this.#formats }, this.#written, {
+    const report = nodeReport({ state, problem, binds, formats: this.#formats }, this.#written, {
       driverVersion,
       now: new Date(),
     });
@@ -148,10 +148,10 @@ export class NodeReporter {
       this.#isUncertain = true;
       await place.write(report, signal);
       this.#isUncertain = false;
-      const before = this.#written?.publishedVolumeIDs;
+      const before = this.#written;
       this.#written = report;
       this.#writtenAtMs = performance.now();
-      if (!isDeepStrictEqual(before, report.publishedVolumeIDs)) this.#parts.onPublished?.();
+      if (!isDeepStrictEqual(publishedIn(before), publishedIn(report))) this.#parts.onPublished?.();
     }
     this.#reportedChanges = changes;
     const isDone = ({ since }: Waiter): boolean => since <= changes;
@@ -159,15 +159,19 @@ export class NodeReporter {
     this.#waiters = this.#waiters.filter((waiter) => !isDone(waiter));
   }
 
-  async #publishedVolumeIds(signal: AbortSignal): Promise<readonly string[] | undefined> {
+  async #binds(signal: AbortSignal): Promise<readonly PublishedBind[] | undefined> {
     const { mounter } = this.#parts;
     if (mounter.view.problem !== undefined) return undefined;
     try {
       const options = { signal, timeoutMs: listBindsTimeoutMs };
-      return (await mounter.calls.listBinds({}, options)).binds.map(({ volumeId }) => volumeId);
+      return (await mounter.calls.listBinds({}, options)).binds;
     } catch {
       // The client of the mounter says in its view why; that is a change, and reported.
       return undefined;
     }
   }
+}
+
+function publishedIn(report: FamfsNodeStatus | undefined): unknown {
+  return [report?.publishedVolumeIDs, report?.pools.map(({ uuid, boundPaths }) => [uuid, boundPaths])];
 }

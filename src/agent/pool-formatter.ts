@@ -4,11 +4,11 @@ import { DriverError } from '../errors.ts';
 import type { ReportedFormat } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import { bytesOf } from '../kubernetes/quantity.ts';
+import { Retries } from '../pace/retries.ts';
 import { WokenLoop } from '../pace/woken-loop.ts';
 import { isForGood, nextFormatStep } from './format-step.ts';
 import { type FormattingParts, isInDoubt, isPerhapsOurs, recordFormat } from './formatting-parts.ts';
 import { PoolResets } from './pool-resets.ts';
-import { Retries } from './retries.ts';
 
 const backOff = { firstBackOffMs: 2_000, longestBackOffMs: 300_000 };
 const lookIntervalMs = 10_000;

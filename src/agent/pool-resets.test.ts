@@ -144,7 +144,7 @@ describe('the master of a pool that is reset while another node is silent', () =
       round.other = undefined;
       round.present = { ...round.present, status: { ...round.present.status, ...known } };
       await round.run();
-      assertRefused(round, /other has not reported since its FamfsNode was deleted/);
+      assertRefused(round, /other has not said what it has mounted since its FamfsNode was deleted/);
     }
   });
 

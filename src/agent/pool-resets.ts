@@ -5,11 +5,11 @@ import type { ReportedFormat } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import { bytesOf } from '../kubernetes/quantity.ts';
 import type { NodeState } from '../mounter/client.ts';
+import { Retries } from '../pace/retries.ts';
 import { type FormattingParts, isInDoubt, isPerhapsOurs, recordFormat } from './formatting-parts.ts';
 import { ReportAges } from './report-ages.ts';
 import { nodesNotReleased } from './reset-proof.ts';
 import { isOut, nextResetStep } from './reset-step.ts';
-import { Retries } from './retries.ts';
 
 export class PoolResets {
   readonly #parts: FormattingParts;

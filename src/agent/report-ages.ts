@@ -6,11 +6,13 @@ import { silenceMs } from '../kubernetes/node-reports.ts';
 interface Look {
   readonly reportedAt: string;
   readonly lookedAtMs: number;
+  /** When there was another report still; undefined while this is the only one that was seen. */
+  readonly otherAtMs: number | undefined;
 }
 
 export class ReportAges {
   readonly #now: () => number;
-  readonly #looks = new Map<string, Look>();
+  #looks: ReadonlyMap<string, Look> = new Map();
 
   /** @param now milliseconds since 1970 */
   constructor(now: () => number = Date.now) {
@@ -23,18 +25,20 @@ export class ReportAges {
    */
   past(nodes: readonly FamfsNode[]): ReadonlySet<string> {
     const nowMs = this.#now();
-    const past = nodes.filter((node) => !this.#isPresent(node, nowMs)).map(({ metadata }) => metadata.name);
-    this.#looks.clear();
-    for (const { metadata, status } of nodes)
-      this.#looks.set(metadata.name, { reportedAt: status?.reportedAt ?? '', lookedAtMs: nowMs });
-    return new Set(past);
+    this.#looks = new Map(nodes.map((node) => [node.metadata.name, this.#lookAt(node, nowMs)]));
+    return new Set([...this.#looks].filter(([, look]) => !isPresent(look, nowMs)).map(([name]) => name));
   }
 
-  #isPresent({ metadata, status }: FamfsNode, nowMs: number): boolean {
+  #lookAt({ metadata, status }: FamfsNode, lookedAtMs: number): Look {
     const reportedAt = status?.reportedAt ?? '';
-    if (reportedAt === '') return false;
-    if (Math.abs(nowMs - (Date.parse(reportedAt) || 0)) <= silenceMs) return true;
     const before = this.#looks.get(metadata.name);
-    return before !== undefined && before.reportedAt !== reportedAt && nowMs - before.lookedAtMs <= silenceMs;
+    const otherAtMs = before?.reportedAt === reportedAt ? before.otherAtMs : before?.lookedAtMs;
+    return { reportedAt, lookedAtMs, otherAtMs };
   }
+}
+
+function isPresent({ reportedAt, otherAtMs }: Look, nowMs: number): boolean {
+  if (reportedAt === '') return false;
+  if (Math.abs(nowMs - (Date.parse(reportedAt) || 0)) <= silenceMs) return true;
+  return otherAtMs !== undefined && nowMs - otherAtMs <= silenceMs;
 }

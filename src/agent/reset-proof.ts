@@ -1,7 +1,7 @@
 // Which other nodes may have a pool mounted that is about to be replaced, by what the API server has of them this moment. Pure.
 import type { FamfsNode, FamfsNodeStatus, ReportedFormat } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
-import { hasNoReport } from '../kubernetes/node-reports.ts';
+import { hasNoReport, saysOf } from '../kubernetes/node-reports.ts';
 
 /**
  * @param order what this node is about to do: names the FamfsPool, the file system and the attempt
@@ -24,7 +24,9 @@ export function nodesNotReleased(
     else if (!hasReleased(status, order))
       open.set(metadata.name, 'has not let go of it in this attempt, or mounted it again after a restart');
   }
-  const reported = new Set(others.filter(({ status }) => status !== undefined).map(nameOf)).add(self);
+  const reported = new Set(
+    others.filter(({ status }) => saysOf(status, order.replaces ?? '')).map(nameOf),
+  ).add(self);
   const { nodes = [], nodesAway = [] } = pool.status ?? {};
   for (const { name } of [...nodes, ...nodesAway]) if (!reported.has(name)) open.set(name, hasNoReport);
   return open;

@@ -1,7 +1,7 @@
 // The mounter's verbs as the maker of volumes uses them (volumes/volume-maker.ts). Translates, decides nothing.
 import type { MounterCalls } from '../mounter/client.ts';
 import { fileNamesOf, type SlotLayout } from '../volumes/slot-layout.ts';
-import type { SlotMaker } from '../volumes/volume-maker.ts';
+import type { SlotMaker } from '../volumes/slot-maker.ts';
 
 /** famfs knows root by both ids being zero. */
 const root = { uid: 0, gid: 0 };

@@ -1,16 +1,23 @@
-// Which volumes some node may still have published, asked when a slot is about to be written over. Must not know slots but by whose
-// they were.
+// Which slots of deleted volumes some node may still have mounted, asked when one is about to be written over: by what all nodes
+// report, and by what they have not reported yet. Must not know what becomes of the slots.
 import type { ApiClient } from '../kubernetes/api-client.ts';
+import { isTrue } from '../kubernetes/conditions.ts';
 import type { FamfsNode } from '../kubernetes/famfs-node.ts';
-import { famfsNodes } from '../kubernetes/resources.ts';
+import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
+import { hasNoReport, saysOf } from '../kubernetes/node-reports.ts';
+import { famfsNodes, famfsPools } from '../kubernetes/resources.ts';
 import type { MounterClient } from '../mounter/client.ts';
-import type { LeftSlot } from '../volumes/volume-maker.ts';
+import { BoundSlots } from '../volumes/bound-slots.ts';
+import type { SlotsInUse as InUse, LeftSlot } from '../volumes/slot-scrubber.ts';
+import { ReportAges } from './report-ages.ts';
 
-export interface PublishedVolumesParts {
+export interface SlotsInUseParts {
   readonly client: Pick<ApiClient, 'list'>;
   readonly mounter: Pick<MounterClient, 'calls'>;
   /** The name of this node. */
   readonly node: string;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /** What a node has yet to say since a slot was first asked about. */
@@ -27,6 +34,21 @@ interface Wait {
   askedAtMs: number;
 }
 
+/** What there is to go by at one moment. */
+interface Evidence {
+  /** Mounts on this very node, as its mounter answers now. */
+  readonly own: Published;
+  readonly others: readonly FamfsNode[];
+  readonly pools: readonly FamfsPool[];
+  /** Names of the nodes whose last report says nothing about now. */
+  readonly past: ReadonlySet<string>;
+}
+
+interface Published {
+  readonly volumeIds: ReadonlySet<string>;
+  readonly slots: BoundSlots;
+}
+
 const timeoutMs = 10_000;
 /**
  * A node looks at what it has published, and then writes the report. One that was on its way when the slot was first asked about was
@@ -35,57 +57,87 @@ const timeoutMs = 10_000;
 const reportsWanted = 2;
 /** Nobody asks about a slot any more that has become somebody else's. */
 const forgottenAfterMs = 600_000;
+const manyNames = 5;
 
-export class PublishedVolumes {
-  readonly #parts: PublishedVolumesParts;
+export class SlotsInUse {
+  readonly #parts: SlotsInUseParts;
+  readonly #ages: ReportAges;
   readonly #waits = new Map<string, Wait>();
 
-  constructor(parts: PublishedVolumesParts) {
+  constructor(parts: SlotsInUseParts) {
     this.#parts = parts;
+    this.#ages = new ReportAges(parts.now);
   }
 
   /**
-   * Their ids: what this node's mounter has now, and what every node reported last, whether it reports still or not. Of the volumes
-   * that left the slots, also those that a node may have published just before it could not be any more: until every node that
-   * sees the pool has reported since.
+   * Those that some node has mounted, under whatever volume's name, or may have: what this node's mounter has now, and what every
+   * node reported last. A node that sees the pool and is silent may have anything, and so may one without a FamfsNode; each has to
+   * report twice since the slot was first asked about.
    * @throws DriverError when one of them cannot be asked; nothing is known to be free then
    */
-  async ids(left: readonly LeftSlot[]): Promise<ReadonlySet<string>> {
-    const [{ binds }, { items }] = await Promise.all([
-      this.#parts.mounter.calls.listBinds({}, { timeoutMs }),
-      this.#parts.client.list<FamfsNode>(famfsNodes, { timeoutMs }),
+  async among(left: readonly LeftSlot[]): Promise<InUse> {
+    const { mounter, client, node } = this.#parts;
+    const [{ binds }, nodes, pools] = await Promise.all([
+      mounter.calls.listBinds({}, { timeoutMs }),
+      client.list<FamfsNode>(famfsNodes, { timeoutMs }),
+      client.list<FamfsPool>(famfsPools, { timeoutMs }),
     ]);
-    const reported = items.flatMap(({ status }) => status?.publishedVolumeIDs ?? []);
-    const waiting = left.filter((slot) => this.#isWaitedFor(slot, items));
+    const others = nodes.items.filter(({ metadata }) => metadata.name !== node);
+    const own = { volumeIds: new Set(binds.map(({ volumeId }) => volumeId)), slots: new BoundSlots(binds) };
+    const evidence = { own, others, pools: pools.items, past: this.#ages.past(others) };
+    const published = nodes.items.map((each) => [each, publishedOn(each)] as const);
+    const inUse = new Map<string, string>();
+    for (const slot of left) {
+      const reasons = this.#reasons(slot, evidence, published);
+      if (reasons.length > 0) inUse.set(slot.slot, sentenceOf(reasons));
+    }
     this.#forget();
-    return new Set([
-      ...binds.map(({ volumeId }) => volumeId),
-      ...reported,
-      ...waiting.map(({ formerVolumeId }) => formerVolumeId),
-    ]);
+    return inUse;
   }
 
-  #isWaitedFor({ formerVolumeId, poolUuid }: LeftSlot, nodes: readonly FamfsNode[]): boolean {
-    const seers = new Map(
-      nodes
-        .filter(({ metadata }) => metadata.name !== this.#parts.node)
-        .filter(({ status }) =>
-          status?.pools.some(({ uuid, phase }) => uuid === poolUuid && phase !== 'Lost'),
-        )
-        .map(({ metadata, status }) => [metadata.name, status?.reportedAt ?? '']),
+  /** Why nobody may touch it; each is a clause about one node. */
+  #reasons(
+    slot: LeftSlot,
+    { own, others, pools, past }: Evidence,
+    published: readonly (readonly [FamfsNode, Published])[],
+  ): readonly string[] {
+    const { node } = this.#parts;
+    const pool = pools.find(({ status }) => status?.fileSystemUUID === slot.poolUuid);
+    if (pool === undefined) return ['no FamfsPool says any more which nodes see the memory'];
+    const reasons = new Map<string, string>();
+    const seers = others.filter((each) => sees(each, slot.poolUuid));
+    for (const name of this.#silentAmong(seers, slot)) reasons.set(name, 'is yet to say what it has mounted');
+    for (const each of seers.filter(({ metadata }) => past.has(metadata.name)))
+      reasons.set(each.metadata.name, `has not reported since ${each.status?.reportedAt}`);
+    const reported = new Set(others.filter(({ status }) => saysOf(status, slot.poolUuid)).map(nameOf)).add(
+      node,
     );
+    const { nodes = [], nodesAway = [] } = pool.status ?? {};
+    for (const { name } of [...nodes, ...nodesAway]) if (!reported.has(name)) reasons.set(name, hasNoReport);
+    for (const [{ metadata }, each] of published)
+      if (has(each, slot)) reasons.set(metadata.name, mountedThere(reasons.get(metadata.name)));
+    if (has(own, slot)) reasons.set(node, 'has it mounted for a pod');
+    return [...reasons].map(([name, reason]) => `node ${name} ${reason}`).sort();
+  }
+
+  /** Those that have not reported often enough since the slot was first asked about. */
+  #silentAmong(seers: readonly FamfsNode[], { formerVolumeId }: LeftSlot): Iterable<string> {
+    const reports = new Map(seers.map(({ metadata, status }) => [metadata.name, status]));
     const wait = this.#waits.get(formerVolumeId) ?? { silences: silencesOf(seers), askedAtMs: 0 };
     wait.askedAtMs = performance.now();
     this.#waits.set(formerVolumeId, wait);
     for (const [name, silence] of wait.silences) {
-      const reportedAt = seers.get(name);
-      if (reportedAt !== undefined && reportedAt === silence.reportedAt) continue;
-      silence.reportedAt = reportedAt ?? '';
+      const report = reports.get(name);
       // Who does not see the pool any more has it mounted no more.
-      silence.reportsDue = reportedAt === undefined ? 0 : silence.reportsDue - 1;
-      if (silence.reportsDue <= 0) wait.silences.delete(name);
+      if (report === undefined) wait.silences.delete(name);
+      // Without its mounter an agent repeats what it knew before.
+      else if (report.reportedAt !== silence.reportedAt && isTrue(report.conditions, 'Ready')) {
+        silence.reportedAt = report.reportedAt;
+        silence.reportsDue--;
+        if (silence.reportsDue <= 0) wait.silences.delete(name);
+      }
     }
-    return wait.silences.size > 0;
+    return wait.silences.keys();
   }
 
   #forget(): void {
@@ -95,6 +147,39 @@ export class PublishedVolumes {
   }
 }
 
-function silencesOf(seers: ReadonlyMap<string, string>): Map<string, Silence> {
-  return new Map([...seers].map(([name, reportedAt]) => [name, { reportedAt, reportsDue: reportsWanted }]));
+function silencesOf(seers: readonly FamfsNode[]): Map<string, Silence> {
+  return new Map(
+    seers.map(({ metadata, status }) => [
+      metadata.name,
+      { reportedAt: status?.reportedAt ?? '', reportsDue: reportsWanted },
+    ]),
+  );
+}
+
+function publishedOn({ status }: FamfsNode): Published {
+  const binds = (status?.pools ?? []).flatMap(({ uuid, boundPaths }) =>
+    boundPaths.map((path) => ({ poolUuid: uuid, path })),
+  );
+  return { volumeIds: new Set(status?.publishedVolumeIDs), slots: new BoundSlots(binds) };
+}
+
+function has({ volumeIds, slots }: Published, slot: LeftSlot): boolean {
+  return volumeIds.has(slot.formerVolumeId) || slots.has(slot);
+}
+
+function sees({ status }: FamfsNode, poolUuid: string): boolean {
+  return status?.pools.some(({ uuid, phase }) => uuid === poolUuid && phase !== 'Lost') === true;
+}
+
+function nameOf({ metadata }: FamfsNode): string {
+  return metadata.name;
+}
+
+function mountedThere(besides: string | undefined): string {
+  return besides === undefined ? 'has it mounted for a pod' : `had it mounted for a pod, and ${besides}`;
+}
+
+function sentenceOf(reasons: readonly string[]): string {
+  const more = reasons.length > manyNames ? `; and ${reasons.length - manyNames} more` : '';
+  return `Of the nodes that see the memory, ${reasons.slice(0, manyNames).join('; ')}${more}. It goes on when no node has it mounted any more; of a node that is off for good, delete the Node.`;
 }

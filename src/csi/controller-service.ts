@@ -77,13 +77,14 @@ export function controllerHandlers(options: ControllerServiceOptions): Handlers<
         segments === undefined
           ? undefined
           : new Set(poolsOfTopology(checkedMap(segments, 'accessible_topology')));
-      const [facts, volumes, slots, published] = await Promise.all([
+      const [facts, volumes, slots, published, bound] = await Promise.all([
         pools.list(),
         records.list(),
         records.slots(),
         pools.publishedVolumeIds(),
+        pools.boundSlots(),
       ]);
-      const occupancy = { volumes, slots, published };
+      const occupancy = { volumes, slots, published, bound };
       const capacity = capacityOf({ parameters, uuids, hasWriter }, facts, occupancy);
       return {
         availableCapacity: capacity.availableBytes,

@@ -1,5 +1,6 @@
 // The pools of a cluster as provisioning sees them: what FamfsPools declare, and what the nodes report. Reads caches only.
 import { DriverError } from '../errors.ts';
+import { BoundSlots } from '../volumes/bound-slots.ts';
 import type { PoolUuid } from '../volumes/ids.ts';
 import type { PoolFacts, Pools } from '../volumes/pool-facts.ts';
 import type { FamfsNode } from './famfs-node.ts';
@@ -61,6 +62,15 @@ export class ClusterPools implements Pools {
     await this.#untilSynced();
     const nodes = this.#parts.famfsNodes.list();
     return new Set(nodes.flatMap(({ status }) => status?.publishedVolumeIDs ?? []));
+  }
+
+  /** By every FamfsNode, too. */
+  async boundSlots(): Promise<BoundSlots> {
+    await this.#untilSynced();
+    const pools = this.#parts.famfsNodes.list().flatMap(({ status }) => status?.pools ?? []);
+    return new BoundSlots(
+      pools.flatMap(({ uuid, boundPaths }) => boundPaths.map((path) => ({ poolUuid: uuid, path }))),
+    );
   }
 
   async #untilSynced(): Promise<void> {

@@ -155,6 +155,7 @@ const node = {
             writers: [need, { never: 'value', safe: 'value', unsafe: 'value' }],
             held: [need, 'boolean'],
             binds: [need, 'integer'],
+            boundPaths: [need, ['string']],
             problem: [may, problem],
           },
         ],

@@ -40,6 +40,8 @@ export interface ReportedPool {
   readonly held: boolean;
   /** How many mounts of it pods have here, static volumes included. */
   readonly binds: number;
+  /** What of it they are of, relative to its root; each path once. */
+  readonly boundPaths: readonly string[];
   readonly problem?: ReportedProblem;
 }
 

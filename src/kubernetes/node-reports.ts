@@ -21,7 +21,12 @@ export interface NodeReport {
 export const silenceMs = 180_000;
 
 /** Of a node whose FamfsNode is missing, as the end of a sentence about it. */
-export const hasNoReport = 'has not reported since its FamfsNode was deleted';
+export const hasNoReport = 'has not said what it has mounted since its FamfsNode was deleted';
+
+/** Whether a report says how a node is to a pool: it lists the pool, or everything that there is. */
+export function saysOf(status: FamfsNodeStatus | undefined, poolUuid: string): boolean {
+  return status?.pools.some(({ uuid }) => uuid === poolUuid) === true || isTrue(status?.conditions, 'Ready');
+}
 
 interface Sight {
   readonly reportedAt: string;
@@ -88,8 +93,8 @@ export class NodeReports {
   }
 
   /**
-   * Names of nodes that saw a pool, as the labels of their Nodes say, and have no report: their FamfsNode was deleted by hand. What
-   * they have mounted is not known before they have reported again. Nobody but the controller and people takes such a label away.
+   * Names of nodes that saw a pool, as the labels of their Nodes say, and whose report says nothing of it: their FamfsNode was deleted
+   * by hand. What they have mounted is not known before they have looked and reported again. Nobody but the controller and people takes such a label away.
    */
   missing(poolUuid: string): readonly string[] {
     const { nodes, famfsNodes } = this.#parts;
@@ -98,7 +103,7 @@ export class NodeReports {
       .list()
       .filter(({ metadata }) => metadata.labels?.[key] !== undefined)
       .map(({ metadata }) => metadata.name)
-      .filter((name) => famfsNodes.get(name)?.status === undefined)
+      .filter((name) => !saysOf(famfsNodes.get(name)?.status, poolUuid))
       .sort();
   }
 

@@ -127,7 +127,10 @@ describe('a reset begins', () => {
 
   test('not while a node that saw it has no report, since its FamfsNode was deleted by hand', () => {
     assert.equal(phase({ missing: ['c'] }), 'Refused pool-in-use');
-    assert.match(messageOf({ missing: ['c'] }), /\bc has not reported since its FamfsNode was deleted/);
+    assert.match(
+      messageOf({ missing: ['c'] }),
+      /\bc has not said what it has mounted since its FamfsNode was deleted/,
+    );
   });
 
   test('not without the node that formats, as master, with its consent', () => {

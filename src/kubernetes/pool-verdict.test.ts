@@ -168,13 +168,19 @@ describe('a pool without a master that could be asked', () => {
     cluster.famfsNodes.drop('c');
     assert.deepEqual(names(), [
       'b is not ready, says its Node object',
-      'c has not reported since its FamfsNode was deleted',
+      'c has not said what it has mounted since its FamfsNode was deleted',
     ]);
+    cluster.famfsNodes.put(famfsNode('c', { pools: [], conditions: [] }));
+    assert.equal(names().length, 2, 'its agent is there again, and has not looked yet');
     cluster.report('c', { pools: [] });
     assert.equal(names().length, 1, 'it reports, and sees the pool no more');
     cluster.famfsNodes.drop('c');
     cluster.famfsNodes.drop('b');
-    assert.deepEqual(names(), ['b has not reported since its FamfsNode was deleted'], 'c lost its label');
+    assert.deepEqual(
+      names(),
+      ['b has not said what it has mounted since its FamfsNode was deleted'],
+      'c lost its label',
+    );
     cluster.nodes.drop('b');
     assert.deepEqual(names(), []);
   });

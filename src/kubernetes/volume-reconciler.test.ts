@@ -6,6 +6,7 @@ import { MemoryRecords } from '../../test/memory-records.ts';
 import { newSlot, newVolume } from '../../test/volume-records-contract.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { silentLogger as log } from '../observe/logger.ts';
+import { BoundSlots } from '../volumes/bound-slots.ts';
 import type { PoolFacts, Pools } from '../volumes/pool-facts.ts';
 import { newStatus, type RecordProblem, type VolumeStatus } from '../volumes/volume-record.ts';
 import type { ApiObject } from './api-object.ts';
@@ -49,6 +50,7 @@ describe('what is told about a volume', () => {
     const known: Pools = {
       list: async () => [facts() as PoolFacts],
       publishedVolumeIds: async () => new Set(),
+      boundSlots: async () => new BoundSlots(),
     };
     return new VolumeReconciler({
       ...{ famfsVolumes: volumes, famfsPools: pools, reports: { onChange: () => () => undefined } },

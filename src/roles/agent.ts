@@ -3,8 +3,8 @@
 import { FamfsNodeObject } from '../agent/famfs-node-object.ts';
 import { NodeReporter } from '../agent/node-reporter.ts';
 import { PoolFormatter } from '../agent/pool-formatter.ts';
-import { PublishedVolumes } from '../agent/published-volumes.ts';
 import { slotMaker } from '../agent/slot-making.ts';
+import { SlotsInUse } from '../agent/slots-in-use.ts';
 import { readConfig } from '../config/options.ts';
 import { type AgentConfig, agentRole } from '../config.ts';
 import { ApiClient } from '../kubernetes/api-client.ts';
@@ -70,10 +70,10 @@ function buildAgent(
   });
   const pools = new ObjectCache<FamfsPool>({ client, resource: famfsPools, log });
   const records = new KubernetesVolumeRecords({ client, cache: volumes, log, nodeName: nodeId });
-  const published = new PublishedVolumes({ client, mounter, node: nodeId });
+  const inUse = new SlotsInUse({ client, mounter, node: nodeId });
   const maker = new VolumeMaker({
     maker: slotMaker(mounter.calls),
-    publishedVolumeIds: (left) => published.ids(left),
+    slotsInUse: (left) => inUse.among(left),
     ...{ records, node: nodeId, log },
   });
   const reports = new NodeReporter({

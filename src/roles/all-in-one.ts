@@ -118,7 +118,7 @@ function buildCsi(
     records,
     maker: slotMaker(mounter.calls),
     node: nodeId,
-    publishedVolumeIds: () => pools.publishedVolumeIds(),
+    slotsInUse: (left) => pools.slotsInUse(left),
     log: logger,
   });
   // A host that is called otherwise than before finds its records under its former name.

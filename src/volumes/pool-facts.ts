@@ -1,4 +1,5 @@
 // What provisioning knows of a pool: from FamfsPool and FamfsNode objects on Kubernetes, from the mounter on a single host.
+import type { BoundSlots } from './bound-slots.ts';
 import type { PoolUuid } from './ids.ts';
 import type { RecordProblem } from './volume-record.ts';
 
@@ -46,4 +47,6 @@ export interface Pools {
   list(): Promise<readonly PoolFacts[]>;
   /** Ids of the volumes that some node has published or may still have, unreachable nodes included. */
   publishedVolumeIds(): Promise<ReadonlySet<string>>;
+  /** The slots that pods have mounted on some node or may still have, under whatever volume's name. */
+  boundSlots(): Promise<BoundSlots>;
 }

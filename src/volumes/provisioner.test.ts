@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ProvisioningWorld, poolA, poolB, unit } from '../../test/provisioning-world.ts';
 import { waitUntil } from '../../test/wait-until.ts';
+import { BoundSlots } from './bound-slots.ts';
 import { parseClassParameters } from './class-parameters.ts';
 import { Provisioner, type VolumeWish } from './provisioner.ts';
 import { sizeOf } from './slot-layout.ts';
@@ -142,6 +143,7 @@ describe('deleting a volume', () => {
     let looks = 0;
     const pools = {
       list: () => world.list(),
+      boundSlots: async () => new BoundSlots(),
       publishedVolumeIds: async () => new Set(++looks < 3 ? [spec.volumeId] : []),
     };
     const provisioner = new Provisioner({ records: world.records, pools, reportDelayMs: 60_000 });

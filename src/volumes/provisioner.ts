@@ -188,13 +188,15 @@ export class Provisioner {
 
   async #place(wish: PlacementWish): Promise<Placement> {
     const { records, pools } = this.#parts;
-    const [facts, volumes, slots, published] = await Promise.all([
+    const [facts, volumes, slots, published, bound] = await Promise.all([
       pools.list(),
       records.list(),
       records.slots(),
       pools.publishedVolumeIds(),
     ]);
-    return choosePool(wish, facts, { volumes, slots, published, placing: new Set(this.#placing.keys()) });
+      pools.boundSlots(),
+    const placing = new Set(this.#placing.keys());
+    return choosePool(wish, facts, { volumes, slots, published, bound, placing });
   }
 
   async #slotFor(name: string, { slot }: Placement): Promise<string> {

@@ -4,6 +4,7 @@ import { MemoryRecords } from '../../test/memory-records.ts';
 import { newSlot } from '../../test/volume-records-contract.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError } from '../errors.ts';
+import { BoundSlots } from './bound-slots.ts';
 import type { PoolFacts } from './pool-facts.ts';
 import { RecordTending } from './record-tending.ts';
 
@@ -18,7 +19,7 @@ it('records of a host follow its name when it is called otherwise than before, a
   };
   const tending = new RecordTending({
     records,
-    pools: { list, publishedVolumeIds: async () => new Set() },
+    pools: { list, publishedVolumeIds: async () => new Set(), boundSlots: async () => new BoundSlots() },
     log: { info: () => undefined, warn: (_message, fields) => problems.push(fields.reason) },
   });
   tending.start();

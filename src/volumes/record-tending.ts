@@ -3,8 +3,8 @@ import { DriverError } from '../errors.ts';
 import { WokenLoop } from '../pace/woken-loop.ts';
 import type { Pools } from './pool-facts.ts';
 import { tendRecords } from './record-upkeep.ts';
-import type { MakerLog } from './volume-maker.ts';
 import type { VolumeRecords } from './volume-records.ts';
+import type { MakerLog } from './work-reports.ts';
 
 const intervalMs = 30_000;
 

@@ -1,5 +1,6 @@
 // Whose a slot is while it passes from a volume that is no more to a new one. Pure. The slot's own record stays until its new
 // volume is ready, so that whatever is cut off on the way, some record names every directory of a pool.
+import type { BoundSlots } from './bound-slots.ts';
 import type { SlotRecord, VolumeRecord } from './volume-record.ts';
 
 /** Everything that is in pools or about to be. */
@@ -10,11 +11,14 @@ export interface Occupancy {
   readonly placing?: ReadonlySet<string>;
   /** Ids of volumes that a node has published or may have: what they left is not handed out. */
   readonly published?: ReadonlySet<string>;
+  /** Slots that a pod may have mounted, under whatever name: they are not handed out either. */
+  readonly bound?: BoundSlots;
 }
 
 /** Whether a slot can be promised to a new volume. A promise to a volume that never came binds nobody. */
 export function isReusable(slot: SlotRecord, occupancy: Occupancy): boolean {
   if (slot.phase !== 'Reusable' || occupancy.published?.has(slot.formerVolumeId)) return false;
+  if (occupancy.bound?.has(slot)) return false;
   if (slot.promisedTo !== undefined && occupancy.placing?.has(slot.promisedTo)) return false;
   // Also the record of the volume that left it, whose removal may be on its way: two that name one slot would each think that the
   // other has it.

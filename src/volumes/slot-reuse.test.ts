@@ -9,7 +9,7 @@ import { statusNameOf } from '../rpc/status.ts';
 import { capacityOf } from './capacity.ts';
 import { parseClassParameters } from './class-parameters.ts';
 import { isFinal, type VolumeWish } from './provisioner.ts';
-import type { SlotRecord } from './volume-record.ts';
+import { type SlotRecord, slotPath } from './volume-record.ts';
 
 let cluster: ProvisioningCluster;
 beforeEach(() => {
@@ -69,6 +69,33 @@ function capacity(): Promise<bigint> {
       }).availableBytes / unitBytes,
   );
 }
+
+describe('a slot that a pod has mounted under the name of another volume', () => {
+  const bindOf = ({ poolUuid, slot }: { poolUuid: string; slot: string }) => ({
+    poolUuid,
+    path: slotPath(slot),
+  });
+
+  it('is not filled with zeros before that ends, and its record says why', async () => {
+    const volume = await create('former');
+    cluster.staticBinds.push(bindOf(volume));
+    await remove(volume);
+    const { problem } = await untilSlot((slot) => slot.problem !== undefined);
+    assert.equal(problem?.reason, 'volume-in-use');
+    assert.match(problem.message, new RegExp(`What volume ${volume.volumeId} left .* A pod has it`));
+    cluster.staticBinds.length = 0;
+    cluster.node(0).maker.look();
+    assert.equal((await untilSlot(({ phase }) => phase === 'Reusable')).problem, undefined);
+  });
+
+  it('is not given to a new volume, and does not count as room', async () => {
+    const left = await leaveSlot();
+    cluster.staticBinds.push(bindOf(left));
+    assert.notEqual((await create('second')).slot, left.slot);
+    cluster.staticBinds.length = 0;
+    assert.equal((await create('third')).slot, left.slot);
+  });
+});
 
 describe('a slot that is used again', () => {
   it('is recorded until its new volume is ready, and not afterwards', async () => {

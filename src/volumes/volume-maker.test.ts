@@ -8,7 +8,8 @@ import { newSlot } from '../../test/volume-records-contract.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError } from '../errors.ts';
 import type { PoolUuid } from './ids.ts';
-import { type MakerPace, type SlotMaker, VolumeMaker } from './volume-maker.ts';
+import type { SlotMaker } from './slot-maker.ts';
+import { type MakerPace, VolumeMaker } from './volume-maker.ts';
 import { newStatus, type SlotRecord, type VolumeRecord } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 
@@ -27,6 +28,7 @@ const record: Omit<VolumeRecord, 'version'> = {
 
 const pace: MakerPace = {
   ...{ firstBackOffMs: 1, longestBackOffMs: 1, reportIntervalMs: 0, roundIntervalMs: 1_000 },
+  tellAfterMs: 3_600_000,
 };
 
 function newMaker(
@@ -36,7 +38,7 @@ function newMaker(
   onWarning: (fields: Readonly<Record<string, unknown>>) => void = () => undefined,
 ): VolumeMaker {
   return new VolumeMaker({
-    ...{ records, maker, node: 'n1', publishedVolumeIds: async () => new Set<string>() },
+    ...{ records, maker, node: 'n1', slotsInUse: async () => new Map<string, string>() },
     log: { info: () => undefined, warn: (_message, fields) => onWarning(fields) },
     pace: { ...pace, ...changes },
   });
@@ -178,11 +180,11 @@ it('the maker of volumes never touches a volume again that became ready while it
   };
   const making = new VolumeMaker({
     ...{ records: store, maker, node: 'n1', pace },
-    publishedVolumeIds: async () => {
+    slotsInUse: async () => {
       begun.questions++;
       // The second takes as long as a slow API server.
       if (begun.questions === 2) await mayAnswer.promise;
-      return new Set(['former']);
+      return new Map([['left', 'A pod has it.']]);
     },
     log: { info: () => undefined, warn: () => undefined },
   });
@@ -216,10 +218,10 @@ it('the maker of volumes does not scrub a slot that passed to a volume while it 
   };
   const making = new VolumeMaker({
     ...{ records: store, maker, node: 'n1', pace },
-    publishedVolumeIds: async () => {
+    slotsInUse: async () => {
       questions++;
       await mayAnswer.promise;
-      return new Set<string>();
+      return new Map<string, string>();
     },
     log: { info: () => undefined, warn: () => undefined },
   });
