@@ -1,5 +1,6 @@
 // Turns a CreateVolumeRequest into what provisioning is asked, or refuses it with the field's name. Pure.
 import { DriverError } from '../errors.ts';
+import { sizeText } from '../size-text.ts';
 import { type AccessMode, isWriter } from '../volumes/access.ts';
 import { parseClaim } from '../volumes/claim.ts';
 import { parseClassParameters } from '../volumes/class-parameters.ts';
@@ -53,7 +54,7 @@ function parseRange(
   if (limitBytes > 0n && requiredBytes > limitBytes) {
     throw new DriverError(
       'size-out-of-range',
-      `capacity_range requires ${requiredBytes} bytes, above its own limit of ${limitBytes}`,
+      `capacity_range requires ${sizeText(requiredBytes)}, above its own limit of ${sizeText(limitBytes)}`,
     );
   }
   return { requiredBytes, limitBytes };

@@ -4,7 +4,7 @@ import { directory, file, MemoryPool, unit } from '../../test/memory-pool.ts';
 import { printable } from '../errors/printable.ts';
 import type { LogEntry } from './log-entry.ts';
 import { PoolLog } from './pool-log.ts';
-import { type PageOptions, poolPage, shortSize, sizeText } from './pool-report.ts';
+import { type PageOptions, poolPage } from './pool-report.ts';
 
 const options: PageOptions = {
   where: '/pool',
@@ -22,19 +22,6 @@ async function pageOf(entries: readonly LogEntry[], change: Partial<PageOptions>
 }
 
 const superblockUnits = 4096;
-
-test('sizes are short for people and exact beside it', () => {
-  assert.equal(shortSize(0n), '0 B');
-  assert.equal(shortSize(1023n), '1023 B');
-  assert.equal(shortSize(1024n), '1.00 KiB');
-  assert.equal(shortSize(1n << 20n), '1.00 MiB');
-  assert.equal(shortSize((1n << 20n) - 1n), '1.00 MiB');
-  assert.equal(shortSize(50_000_000n), '47.7 MiB');
-  assert.equal(shortSize(314_572_800n), '300 MiB');
-  assert.equal(shortSize(5n << 50n), '5.00 PiB');
-  assert.equal(shortSize(-4194304n), '-4.00 MiB');
-  assert.equal(sizeText(5_366_611_968n), '5.00 GiB (5366611968 bytes)');
-});
 
 test('a page names the pool, its space, its log and its files', async () => {
   const page = await pageOf([directory('d'), { ...file('d/f', 0, 1024), sizeBytes: 2_000_000_000n }]);

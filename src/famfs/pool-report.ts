@@ -1,6 +1,7 @@
 // What `famfs-csi inspect` shows of a pool: a page for a person, or JSON for a program. Pure: given a PoolLog that was
 // refreshed, it makes text. Must not read anything.
 import { printable } from '../errors/printable.ts';
+import { shortSize, sizeWithBytes } from '../size-text.ts';
 import type { FileEntry, LogEntry } from './log-entry.ts';
 import type { LogSourceKind } from './log-source.ts';
 import type { PoolLog } from './pool-log.ts';
@@ -112,12 +113,12 @@ function spaceLines(log: PoolLog, width: number, paint: Painter): string[] {
   const total = Number(header.lastIndex) + 1;
   const barWidth = Math.min(48, width - 30);
   return [
-    line('device', sizeText(superblock.deviceSizeBytes)),
-    line('allocated', `${sizeText(space.allocatedBytes)}, log and superblock included`),
-    line('free', sizeText(space.freeBytes)),
+    line('device', sizeWithBytes(superblock.deviceSizeBytes)),
+    line('allocated', `${sizeWithBytes(space.allocatedBytes)}, log and superblock included`),
+    line('free', sizeWithBytes(space.freeBytes)),
     line(
       'longest run',
-      `${sizeText(space.longestFreeRunBytes)}: the largest contiguous file that still fits`,
+      `${sizeWithBytes(space.longestFreeRunBytes)}: the largest contiguous file that still fits`,
     ),
     line('space', gauge(Number(space.allocatedBytes), Number(space.sizeBytes), barWidth, paint)),
     line('log', `${used} of ${total} entries used, ${total - used} left for the life of the pool`),
@@ -192,25 +193,6 @@ function gauge(part: number, whole: number, width: number, paint: Painter): stri
   const full = '█'.repeat(Math.floor(eighths / 8));
   const bar = eighths % 8 === 0 ? full : `${full}${rest}`;
   return `${paint.filled(bar)}${paint.faint('░'.repeat(width - bar.length))} ${(share * 100).toFixed(1)} %`;
-}
-
-/** "5.00 GiB (5366611968 bytes)". */
-export function sizeText(bytes: bigint): string {
-  return `${shortSize(bytes)} (${bytes} bytes)`;
-}
-
-/** A size in binary units with three digits: "512 B", "1.50 MiB", "12.0 GiB". */
-export function shortSize(bytes: bigint): string {
-  let value = Number(bytes);
-  if (Math.abs(value) < 1024) return `${value} B`;
-  let unit = 'B';
-  for (const next of ['KiB', 'MiB', 'GiB', 'TiB', 'PiB']) {
-    if (Math.abs(value) < 1023.5) break;
-    value /= 1024;
-    unit = next;
-  }
-  const digits = Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0;
-  return `${value.toFixed(digits)} ${unit}`;
 }
 
 function shortened(text: string, width: number): string {

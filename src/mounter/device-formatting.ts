@@ -9,6 +9,7 @@ import { logHeaderBytes } from '../famfs/log-header.ts';
 import type { OutcomeOf } from '../famfs/outcome.ts';
 import type { DaxDevice } from '../linux/dax-devices.ts';
 import type { Logger } from '../observe/logger.ts';
+import { sizeText } from '../size-text.ts';
 import type { CommandQueue } from './command-queue.ts';
 import { type DeviceContents, type DeviceLooks, isWithoutSuperblock } from './device-looks.ts';
 import { unsuitability } from './device-suitability.ts';
@@ -98,7 +99,7 @@ export class DeviceFormatting {
     if (logSizeBytes + bytesBesideLog > device.sizeBytes) {
       throw new DriverError(
         'invalid-argument',
-        `A log of ${logSizeBytes} bytes leaves no room for files on ${name}, which has ${device.sizeBytes}.`,
+        `A log of ${sizeText(logSizeBytes)} leaves no room for files on ${name}, which has ${sizeText(device.sizeBytes)}.`,
       );
     }
     return device;

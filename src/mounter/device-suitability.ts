@@ -1,5 +1,6 @@
 // Whether famfs can use a dax device as the kernel shows it. Looks at nothing but what sysfs said.
 import type { DaxDevice } from '../linux/dax-devices.ts';
+import { sizeText } from '../size-text.ts';
 import type { Problem } from './pool-state.ts';
 
 /** famfs takes no smaller device (famfs reference 1.1). */
@@ -11,7 +12,7 @@ export function unsuitability(device: DaxDevice, allowDriverSwitch: boolean): Pr
   if (device.driver === 'kmem')
     return refuse(`${device.name} serves as ordinary memory of this node (kmem); famfs cannot use it.`);
   if (device.sizeBytes < minimumDeviceBytes)
-    return refuse(`${device.name} has ${device.sizeBytes} bytes; famfs needs at least 4 GiB.`);
+    return refuse(`${device.name} has ${sizeText(device.sizeBytes)}; famfs needs at least 4 GiB.`);
   if (device.driver === undefined && !allowDriverSwitch) {
     return refuse(
       `${device.name} has no driver bound. Bind fsdev_dax, or allow the mounter to do it with --allow-driver-switch.`,

@@ -5,6 +5,7 @@ import { type CommandLocation, locateCommand, pathSeenFromHere } from '../famfs/
 import { readSystemUuid } from '../famfs/system-uuid.ts';
 import { runCommand } from '../linux/child-process.ts';
 import { type DaxDevice, listDaxDevices } from '../linux/dax-devices.ts';
+import { sizeText } from '../size-text.ts';
 import { unsuitability } from './device-suitability.ts';
 import { type NodeCheck, ok } from './node-check.ts';
 
@@ -105,8 +106,7 @@ export function deviceChecks(sysfsRoot: string, devRoot: string, allowDriverSwit
 function deviceCheck(device: DaxDevice, allowDriverSwitch: boolean): NodeCheck {
   const { name, driver, path: devicePath } = device;
   const check = `device ${name}`;
-  const gibibytes = (Number(device.sizeBytes) / 2 ** 30).toFixed(2);
-  const what = `${name} has ${gibibytes} GiB and is ${driverText(driver)}`;
+  const what = `${name} has ${sizeText(device.sizeBytes)} and is ${driverText(driver)}`;
   // Not followed: a simulated device is a link to memory that only the host may see.
   const isThere = lstatSync(devicePath, { throwIfNoEntry: false }) !== undefined;
   const unsuitable = unsuitability(device, allowDriverSwitch);

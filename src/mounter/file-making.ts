@@ -3,6 +3,7 @@
 import { DriverError } from '../errors.ts';
 import { requirePoolPath } from '../famfs/command-values.ts';
 import type { FamfsCommands } from '../famfs/famfs-commands.ts';
+import { sizeText } from '../size-text.ts';
 import type { HeldLog } from './log-follower.ts';
 import type { Pool } from './pool.ts';
 import type { LoggedPath, LogSummary } from './pool-verbs.ts';
@@ -118,7 +119,7 @@ function isThere(wish: Wished, found: LoggedPath | undefined): boolean {
   if (isSame) return true;
   throw new DriverError(
     'exists-differently',
-    `There is ${wish.path} in the pool already as a ${found.type} of ${found.sizeBytes} bytes, mode ${found.mode.toString(8)}, owner ${found.uid}:${found.gid}; famfs can neither change nor remove it.`,
+    `There is ${wish.path} in the pool already as a ${found.type} of ${sizeText(found.sizeBytes)}, mode ${found.mode.toString(8)}, owner ${found.uid}:${found.gid}; famfs can neither change nor remove it.`,
   );
 }
 
@@ -135,7 +136,7 @@ function requireRoom(poolUuid: string, missing: readonly Wished[], summary: LogS
   if (tooLong !== undefined || all > summary.freeBytes) {
     throw new DriverError(
       'out-of-space',
-      `Pool ${poolUuid} has ${summary.freeBytes} bytes free, in runs of up to ${summary.longestFreeRunBytes}; ${all} bytes are needed${tooLong === undefined ? '' : `, ${tooLong.sizeBytes} of them in one run for ${tooLong.path}`}.`,
+      `Pool ${poolUuid} has ${sizeText(summary.freeBytes)} free, in runs of up to ${sizeText(summary.longestFreeRunBytes)}; ${sizeText(all)} are needed${tooLong === undefined ? '' : `, ${sizeText(tooLong.sizeBytes)} of them in one run for ${tooLong.path}`}.`,
     );
   }
 }

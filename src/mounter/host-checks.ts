@@ -7,6 +7,7 @@ import { runCommand } from '../linux/child-process.ts';
 import { type MountTableEntry, mountOf, readMountTable } from '../linux/mount-table.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
 import { mountNamespaceOf } from '../linux/processes.ts';
+import { sizeText } from '../size-text.ts';
 import type { LauncherName } from './launcher.ts';
 import { type NodeCheck, ok } from './node-check.ts';
 
@@ -162,14 +163,14 @@ export function socketCheck(socket: string): NodeCheck {
 export function memlockCheck(location: CommandLocation): NodeCheck {
   const name = 'memlock';
   const limits = readOrEmpty(`/proc/${location.kind === 'host' ? location.hostPid : 'self'}/limits`);
-  const [, soft] = /^Max locked memory\s+(\S+)/m.exec(limits) ?? [];
+  const [, soft] = /^Max locked memory\s+(unlimited|\d+)/m.exec(limits) ?? [];
   if (soft === 'unlimited') return ok(name, 'Processes of this node may lock as much memory as they like.');
   return {
     ...({ name, state: 'note' } as const),
     found:
       soft === undefined
         ? 'The limit of locked memory cannot be read.'
-        : `A process of this node may lock ${soft} bytes of memory.`,
+        : `A process of this node may lock ${sizeText(BigInt(soft))} of memory.`,
     why: 'Mapping files needs none of it; pods that pin what they map (mlock, RDMA) do.',
     remedy: "Raise LimitMEMLOCK of the container runtime's service, if pods here do that.",
   };

@@ -4,6 +4,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { DriverError } from '../errors.ts';
 import { openat2, resolveFlags } from '../linux/file-descriptor.ts';
 import { mapFile, readSmaps } from '../linux/memory-map.ts';
+import { sizeText } from '../size-text.ts';
 import { mountFailure, withPoolRoot } from './mounted-pool.ts';
 import type { MappingEvidence, PhysicalRange } from './pool-verbs.ts';
 
@@ -79,8 +80,8 @@ function lookAtMapping(
     const inDevice =
       request.physical !== undefined && frame !== undefined && isInside(frame, request.physical);
     const evidence = [
-      `${touched} touches (checksum ${sum}) made ${smaps.rssBytes} bytes resident`,
-      `kernel page size ${smaps.kernelPageSizeBytes}, MMU page size ${smaps.mmuPageSizeBytes}`,
+      `${touched} touches (checksum ${sum}) made ${sizeText(BigInt(smaps.rssBytes))} resident`,
+      `kernel page size ${sizeText(BigInt(smaps.kernelPageSizeBytes))}, MMU page size ${sizeText(BigInt(smaps.mmuPageSizeBytes))}`,
       frame === undefined
         ? 'physical address not readable'
         : `first page at physical 0x${frame.toString(16)}`,

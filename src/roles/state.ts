@@ -3,6 +3,7 @@ import { readConfig } from '../config/options.ts';
 import { stateRole } from '../config.ts';
 import { MounterClient, mappingKind, type NodeState, type Pool, poolPhase } from '../mounter/client.ts';
 import { silentLogger } from '../observe/logger.ts';
+import { sizeText } from '../size-text.ts';
 
 const timeoutMs = 30_000;
 
@@ -38,7 +39,7 @@ function pageOf(state: NodeState): string[] {
     ...state.problems.map(({ reason, message }) => `  PROBLEM      ${reason}: ${message}`),
     ...state.devices.flatMap(({ name, sizeBytes, driver, poolUuid, problem }) => [
       '',
-      `device ${name}: ${gibibytes(sizeBytes)}, driver ${driver || 'none'}${poolUuid === '' ? ', no pool' : `, pool ${poolUuid}`}`,
+      `device ${name}: ${sizeText(sizeBytes)}, driver ${driver || 'none'}${poolUuid === '' ? ', no pool' : `, pool ${poolUuid}`}`,
       ...(problem == null ? [] : [`  PROBLEM      ${problem.reason}: ${problem.message}`]),
     ]),
     ...state.pools.flatMap((pool) => ['', ...linesOfPool(pool)]),
@@ -49,7 +50,7 @@ function linesOfPool(pool: Pool): string[] {
   return [
     `pool ${pool.uuid}${pool.simulated ? ' (simulated)' : ''}: ${nameOf(poolPhase, pool.phase, 'POOL_PHASE_')}`,
     `  mounted at   ${pool.mountPath}`,
-    `  space        ${gibibytes(pool.freeBytes)} free of ${gibibytes(pool.sizeBytes)}, longest run ${gibibytes(pool.longestFreeRunBytes)}`,
+    `  space        ${sizeText(pool.freeBytes)} free of ${sizeText(pool.sizeBytes)}, longest run ${sizeText(pool.longestFreeRunBytes)}`,
     `  log          ${pool.logEntriesUsed} of ${pool.logEntriesTotal} entries used, ${pool.logEntriesReplayed} replayed here`,
     `  published    ${pool.binds} times on this node; writers: ${pool.writers}`,
     ...(pool.problem == null ? [] : [`  PROBLEM      ${pool.problem.reason}: ${pool.problem.message}`]),
@@ -58,7 +59,7 @@ function linesOfPool(pool: Pool): string[] {
 
 function linesOf(mapping: { kind: number; pageSizeBytes: bigint; evidence: string }): string[] {
   return [
-    `mapping: ${nameOf(mappingKind, mapping.kind, 'MAPPING_KIND_')}, pages of ${mapping.pageSizeBytes} bytes`,
+    `mapping: ${nameOf(mappingKind, mapping.kind, 'MAPPING_KIND_')}, pages of ${sizeText(mapping.pageSizeBytes)}`,
     `  seen         ${mapping.evidence}`,
   ];
 }
@@ -66,8 +67,4 @@ function linesOf(mapping: { kind: number; pageSizeBytes: bigint; evidence: strin
 function nameOf(numbers: Readonly<Record<string, unknown>>, number: number, prefix: string): string {
   const name = Object.keys(numbers).find((each) => numbers[each] === number) ?? String(number);
   return name.replace(prefix, '').toLowerCase().replaceAll('_', ' ');
-}
-
-function gibibytes(bytes: bigint): string {
-  return `${(Number(bytes) / 2 ** 30).toFixed(2)} GiB`;
 }

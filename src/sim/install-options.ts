@@ -1,5 +1,6 @@
 // What `install` and `set-up-node` are told: the same options for both, so that the one can hand them to the other. Pure.
 import { DriverError } from '../errors.ts';
+import { sizeText } from '../size-text.ts';
 import { getOptions, type OptionTable } from './get-options.ts';
 import { sizeOf } from './size-text.ts';
 
@@ -136,7 +137,7 @@ function parseDevice(text: string): InstallDevice {
   if (match?.[1] === undefined || sizeBytes === undefined)
     throw invalid(`--device is NAME=SIZE or NAME=SIZE@NODE+NODE, such as dax0.0=8GiB, not ${text}`);
   if (sizeBytes < smallestDeviceBytes)
-    throw invalid(`--device ${match[1]} has ${sizeBytes} bytes; famfs takes no less than 4GiB`);
+    throw invalid(`--device ${match[1]} has ${sizeText(sizeBytes)}; famfs takes no less than 4GiB`);
   const nodes = match[3]?.split('+').map((name) => nodeNameOf('--device', name));
   return { name: match[1], sizeBytes, nodes };
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import { acquireFileLock } from '../linux/file-lock.ts';
 import { runShortCommand } from '../linux/short-command.ts';
+import { sizeText } from '../size-text.ts';
 import { createDevice, openDevice, superblockPath } from './device.ts';
 import { fileSystemOf, formatDevices } from './format-devices.ts';
 import {
@@ -164,11 +165,6 @@ function requirePrograms({ binDirectory }: SimulatedNode): void {
     'dependency-missing',
     `The simulated ${program} does not start on this node: ${problem}.`,
   );
-}
-
-function sizeText(bytes: bigint): string {
-  const gib = Number(bytes) / 2 ** 30;
-  return `${Number.isInteger(gib) ? gib : gib.toFixed(2)} GiB`;
 }
 
 function say(sentence: string): void {

@@ -1,6 +1,7 @@
 // Which pool a new volume goes to, and whether it gets a slot of a deleted volume there. Pure: decides on facts that were
 // read a moment ago; what cannot be undone is decided again by the master.
 import { DriverError, type Reason } from '../errors.ts';
+import { sizeText } from '../size-text.ts';
 import type { ClassParameters } from './class-parameters.ts';
 import type { PoolFacts } from './pool-facts.ts';
 import { isSameLayout, layoutOf, type SizeRange, type SlotLayout, sizeOf } from './slot-layout.ts';
@@ -184,7 +185,7 @@ function requireRoom(layout: SlotLayout, pool: PoolFacts, occupancy: Occupancy):
   if (layout.fileSizeBytes > pool.longestFreeRunBytes || sizeOf(layout) > freeBytes) {
     throw new DriverError(
       'out-of-space',
-      `Pool ${pool.name} has no room for ${layout.fileCount} × ${layout.fileSizeBytes} bytes: ${freeBytes > 0n ? freeBytes : 0n} are free, the longest run has ${pool.longestFreeRunBytes}. famfs gives deleted space back to nobody; use a smaller claim, layout: files with more files, or another pool.`,
+      `Pool ${pool.name} has no room for ${layout.fileCount} × ${sizeText(layout.fileSizeBytes)}: ${sizeText(freeBytes > 0n ? freeBytes : 0n)} are free, the longest run has ${sizeText(pool.longestFreeRunBytes)}. famfs gives deleted space back to nobody; use a smaller claim, layout: files with more files, or another pool.`,
     );
   }
 }

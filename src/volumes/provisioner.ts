@@ -2,6 +2,7 @@
 // API server. Every step can be repeated: what was begun is found again by the volume's name.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
+import { sizeText } from '../size-text.ts';
 import type { ClaimReference } from './claim.ts';
 import type { ClassParameters } from './class-parameters.ts';
 import {
@@ -193,8 +194,8 @@ export class Provisioner {
       records.list(),
       records.slots(),
       pools.publishedVolumeIds(),
-    ]);
       pools.boundSlots(),
+    ]);
     const placing = new Set(this.#placing.keys());
     return choosePool(wish, facts, { volumes, slots, published, bound, placing });
   }
@@ -359,9 +360,9 @@ function differenceBetween({ spec }: VolumeRecord, wish: VolumeWish): string | u
   if (parameters.pools.length > 0 && !parameters.pools.includes(spec.poolName))
     return `another pool, ${spec.poolName}`;
   if (!isOfClass(spec.layout, parameters)) return 'other files: their number, mode or owner differ';
-  if (sizeBytes < range.requiredBytes) return `${sizeBytes} bytes, which is less than is required now`;
+  if (sizeBytes < range.requiredBytes) return `${sizeText(sizeBytes)}, which is less than is required now`;
   if (range.limitBytes > 0n && sizeBytes > range.limitBytes)
-    return `${sizeBytes} bytes, which is above the limit now`;
+    return `${sizeText(sizeBytes)}, which is above the limit now`;
   if (topology.requisite !== undefined && !topology.requisite.has(spec.poolUuid))
     return `its memory in pool ${spec.poolName}, which cannot be seen where it is wanted now`;
   return undefined;
@@ -371,7 +372,7 @@ function pendingError(record: VolumeRecord | undefined, name: string): DriverErr
   const status = record?.status;
   const done =
     status?.phase === 'Zeroing'
-      ? `zeroing, ${status.bytesZeroed} of ${record === undefined ? 0n : sizeOf(record.spec.layout)} bytes done`
+      ? `zeroing, ${sizeText(status.bytesZeroed)} of ${sizeText(record === undefined ? 0n : sizeOf(record.spec.layout))} done`
       : `${status?.filesMade ?? 0} of ${record?.spec.layout.fileCount ?? 0} files made by node ${record?.spec.node ?? 'unknown'}`;
   return new DriverError(
     'operation-pending',

@@ -1,5 +1,6 @@
 // Which files a volume consists of, and how large they are: a claim rounded up to what famfs can allocate. Pure.
 import { DriverError } from '../errors.ts';
+import { sizeText } from '../size-text.ts';
 import type { ClassParameters, FileOwner, LayoutKind } from './class-parameters.ts';
 
 /** What a claim asks for; absent or zero: no such limit. */
@@ -33,11 +34,12 @@ export function layoutOf(parameters: ClassParameters, range: SizeRange, unitByte
   const wantedBytes = range.requiredBytes > 0n ? range.requiredBytes : defaultSize(range, count, unitBytes);
   const fileSizeBytes = roundUp(roundUp(wantedBytes, count) / count, unitBytes);
   const sizeBytes = fileSizeBytes * count;
-  if (sizeBytes > largestSizeBytes) throw outOfRange(`${wantedBytes} bytes are more than famfs can count`);
+  if (sizeBytes > largestSizeBytes)
+    throw outOfRange(`${sizeText(wantedBytes)} are more than famfs can count`);
   if (range.limitBytes > 0n && sizeBytes > range.limitBytes) {
     throw outOfRange(
-      `${wantedBytes} bytes rounded up to whole allocation units of ${unitBytes} bytes` +
-        `${count > 1n ? ` in ${count} files` : ''} are ${sizeBytes}, above the limit of ${range.limitBytes}`,
+      `${sizeText(wantedBytes)} rounded up to whole allocation units of ${sizeText(unitBytes)}` +
+        `${count > 1n ? ` in ${count} files` : ''} are ${sizeText(sizeBytes)}, above the limit of ${sizeText(range.limitBytes)}`,
     );
   }
   const { layout: kind, fileCount, fileMode, owner } = parameters;
