@@ -16,6 +16,7 @@ import { VolumeReconciler } from '../src/kubernetes/volume-reconciler.ts';
 import { KubernetesVolumeRecords } from '../src/kubernetes/volume-records.ts';
 import { silentLogger as log } from '../src/observe/logger.ts';
 import { parseClassParameters } from '../src/volumes/class-parameters.ts';
+import { topologyKey } from '../src/volumes/pool-topology.ts';
 import { Provisioner } from '../src/volumes/provisioner.ts';
 import type { VolumeRecord } from '../src/volumes/volume-record.ts';
 import { ApiServer } from './api-server.ts';
@@ -92,6 +93,11 @@ export class PoolCluster {
   async setNodeReady(name: string, isReady: boolean): Promise<void> {
     const conditions = [{ type: 'Ready', status: isReady ? 'True' : 'Unknown' }];
     await this.admin.mergePatch(nodes, name, { status: { conditions } }, { subresource: 'status' });
+  }
+
+  /** As kubelet does when the node's driver has registered with the pool. */
+  async labelNode(name: string, poolUuid: string): Promise<void> {
+    await this.admin.mergePatch(nodes, name, { metadata: { labels: { [topologyKey(poolUuid)]: 'true' } } });
   }
 
   async startController(): Promise<void> {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { conditionOf } from '../src/kubernetes/conditions.ts';
 import type { FamfsPool } from '../src/kubernetes/famfs-pool.ts';
+import { famfsNodes } from '../src/kubernetes/resources.ts';
 import type { VolumeRecord } from '../src/volumes/volume-record.ts';
 import { PoolCluster } from './pool-cluster.ts';
 import { assertNothingLeaked, enterPrivateMounts } from './private-mounts.ts';
@@ -167,6 +168,26 @@ describe('the reset of a pool', { skip }, () => {
     await cluster.setNodeReady('b', true);
     await cluster.untilServing(uuid);
     cluster.on('a').node.mend();
+    assert.deepEqual(cluster.on('a').node.notes(), ['mkfs']);
+  });
+
+  it('does not forget a node whose FamfsNode was deleted by hand', async () => {
+    const { agent } = cluster.on('b');
+    await agent.stop();
+    await cluster.labelNode('b', uuid);
+    await cluster.admin.remove(famfsNodes, 'b');
+    cluster.on('a').node.spoil(countFormats);
+    await cluster.annotate(uuid);
+    const refused = await cluster.untilPool('refuses for b', (pool) =>
+      /\bb has not said what it has mounted since its FamfsNode was deleted/.test(refusalIn(pool)),
+    );
+    assert.deepEqual(
+      refused.status?.nodesAway?.map(({ name }) => name),
+      ['b'],
+    );
+    assert.deepEqual(cluster.on('a').node.notes(), []);
+    agent.restart();
+    await cluster.untilServing(uuid);
     assert.deepEqual(cluster.on('a').node.notes(), ['mkfs']);
   });
 
