@@ -79,6 +79,11 @@ describe('the reconcilers', () => {
       await cluster.add('a');
       await cluster.report('a', { pools: [master] });
       const { status } = await world.untilPool('models', 'it is ready', isPoolReady);
+      await waitUntil('people are told that it is', async () => {
+        return (await world.eventsAbout('models')).some(({ reason }) => reason === 'VolumesCanBeMade');
+      });
+      const warnings = (await world.eventsAbout('models')).filter(({ type }) => type === 'Warning');
+      assert.deepEqual(warnings, [], 'a first start needs nobody');
       assert.deepEqual(
         { ...status, conditions: [] },
         {
@@ -99,7 +104,8 @@ describe('the reconcilers', () => {
       assert.equal(doubled.status?.master, undefined, 'what is not true any more is taken away');
       assert.match(poolCondition(doubled, 'SingleMaster')?.message ?? '', /a and b/);
       await waitUntil('people are told', async () => {
-        return (await world.eventsAbout('models')).some(({ reason }) => reason === 'TwoMasters');
+        const told = await world.eventsAbout('models');
+        return told.some(({ type, reason }) => type === 'Warning' && reason === 'TwoMasters');
       });
       await cluster.remove('b');
       await world.untilPool('models', 'it is ready again', isPoolReady);

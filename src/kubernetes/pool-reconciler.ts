@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isRecordConflict } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
-import { newSlotName } from '../volumes/volume-record.ts';
+import { newId } from '../volumes/volume-record.ts';
 import type { VolumeRecords } from '../volumes/volume-records.ts';
 import type { ApiClient } from './api-client.ts';
 import { apiVersion } from './api-object.ts';
@@ -16,6 +16,7 @@ import type { NodeReports } from './node-reports.ts';
 import type { ObjectCache } from './object-cache.ts';
 import { forgetContents, forgetVolume, stragglersOf } from './pool-contents.ts';
 import { keepPoolFinalizer, poolFinalizer } from './pool-finalizer.ts';
+import { noteOnPool } from './pool-notes.ts';
 import { nextReset, poolAfter, type ResetStep, type ResetView, refusedForVolumes } from './pool-reset.ts';
 import { poolStatusOf, type RecordedVolumes } from './pool-status.ts';
 import { judgePool } from './pool-verdict.ts';
@@ -41,6 +42,11 @@ export class PoolReconciler {
   readonly #parts: PoolReconcilerParts;
   readonly #queue: KeyedQueue;
   readonly #lookedAtMs = new Map<string, number>();
+  /** The reason of the condition Ready of each pool, since when it is known, and whether it was warned of. */
+  readonly #reasons = new Map<
+    string,
+    { readonly reason: string; readonly atMs: number; wasWarned: boolean }
+  >();
   #subscriptions: (() => void)[] = [];
 
   constructor(parts: PoolReconcilerParts) {
@@ -71,6 +77,7 @@ export class PoolReconciler {
     const pool = famfsPools.get(name);
     if (pool === undefined) {
       this.#lookedAtMs.delete(name);
+      this.#reasons.delete(name);
       return undefined;
     }
     const waitMs = (this.#lookedAtMs.get(name) ?? -Infinity) + paceMs - performance.now();
@@ -111,8 +118,8 @@ export class PoolReconciler {
         { apiVersion, kind: 'FamfsPool', metadata, status },
         { fieldManager, force: true, subresource: 'status', signal },
       );
-      this.#tell(pool, status);
     }
+    this.#tell(pool, status);
     if (!isTrue(status.conditions, 'Reset')) return;
     const uuids = new Set(
       famfsPools.list().map((each) => each.status?.fileSystemUUID ?? each.spec.fileSystemUUID),
@@ -133,7 +140,7 @@ export class PoolReconciler {
       slotCount: slots.filter(({ poolUuid }) => poolUuid === uuid).length,
       hasNode: (name) => reports.hasNode(name),
       now: new Date(),
-      newAttempt: newSlotName,
+      newAttempt: newId,
     };
   }
 
@@ -179,11 +186,25 @@ export class PoolReconciler {
     this.#tellReset(pool, status);
     const ready = conditionOf(status.conditions, 'Ready');
     const before = conditionOf(pool.status?.conditions, 'Ready');
-    if (ready === undefined || (ready.status === before?.status && ready.reason === before.reason)) return;
+    if (ready === undefined) return;
+    const isNew = ready.status !== before?.status || ready.reason !== before.reason;
+    const known = this.#reasonOf(pool.metadata.name, ready.reason);
+    const sinceMs = performance.now() - known.atMs;
+    const note = noteOnPool(ready, { isNew, sinceMs, wasWarned: known.wasWarned });
+    if (note === undefined) return;
+    known.wasWarned ||= note.type === 'Warning';
+    this.#parts.events.record(pool, note);
+    if (!isNew) return;
     const { reason, message } = ready;
-    const type = isTrue(status.conditions, 'Ready') ? 'Normal' : 'Warning';
-    this.#parts.events.record(pool, { type, reason, message });
     this.#parts.log.info('pool changed', { pool: pool.metadata.name, reason, problem: message });
+  }
+
+  #reasonOf(name: string, reason: string): { readonly atMs: number; wasWarned: boolean } {
+    const before = this.#reasons.get(name);
+    if (before?.reason === reason) return before;
+    const now = { reason, atMs: performance.now(), wasWarned: false };
+    this.#reasons.set(name, now);
+    return now;
   }
 
   #tellReset(pool: FamfsPool, { conditions, reset }: FamfsPoolStatus): void {

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Condition } from './api-object.ts';
+import { noteOnPool, passingMs } from './pool-notes.ts';
+
+function told(
+  status: Condition['status'],
+  reason: string,
+  situation: { isNew?: boolean; sinceMs?: number; wasWarned?: boolean } = {},
+): string | undefined {
+  const condition = { type: 'Ready', status, reason, message: 'why', lastTransitionTime: '' };
+  return noteOnPool(condition, { isNew: false, sinceMs: 0, wasWarned: false, ...situation })?.type;
+}
+
+describe('what is said of a pool', () => {
+  test('is no warning on the way from the first look to ready', () => {
+    for (const reason of ['PoolNotReady', 'PoolNotFound', 'MasterAway', 'MounterUnavailable'])
+      assert.equal(told('False', reason, { isNew: true }), 'Normal', reason);
+    assert.equal(told('True', 'VolumesCanBeMade', { isNew: true }), 'Normal');
+  });
+
+  test('is a warning at once of what only a person can mend', () => {
+    for (const reason of [
+      'TwoMasters',
+      'SuperblockRefused',
+      'PoolReformatted',
+      'FormatRefused',
+      'ConfigInvalid',
+      'PoolDead',
+    ])
+      assert.equal(told('False', reason, { isNew: true }), 'Warning', reason);
+    assert.equal(told('False', 'OfANewerRelease', { isNew: true }), 'Warning');
+  });
+
+  test('is a warning, once, of what should have passed and has not', () => {
+    const late = { sinceMs: passingMs };
+    assert.equal(told('False', 'PoolNotFound', { sinceMs: passingMs - 1 }), undefined);
+    assert.equal(told('False', 'PoolNotFound', late), 'Warning');
+    assert.equal(told('False', 'PoolNotFound', { ...late, wasWarned: true }), undefined);
+    assert.equal(told('False', 'PoolReleased', late), undefined);
+  });
+
+  test('is nothing where nothing changed', () => {
+    assert.equal(told('True', 'VolumesCanBeMade', { sinceMs: passingMs }), undefined);
+    assert.equal(told('False', 'TwoMasters', { sinceMs: passingMs }), undefined);
+  });
+});

@@ -1,0 +1,32 @@
+// Which changes of a pool need a person. Pure.
+import type { Reason } from '../errors.ts';
+import type { Condition } from './api-object.ts';
+import { reasonOfCondition } from './conditions.ts';
+import type { EventNote } from './event-recorder.ts';
+
+/** What comes to its end by itself: nodes start one after the other, and a pool is formatted, found, mounted and read. */
+const passing: ReadonlySet<Reason> = new Set([
+  ...(['pool-not-ready', 'pool-not-found', 'pool-busy', 'master-away', 'mounter-unavailable'] as const),
+  // A reset tells itself how it goes.
+  'pool-released',
+]);
+
+/** Of a passing reason: after so long it does not pass by itself. */
+export const passingMs = 60_000;
+
+/**
+ * What is to be said of a pool: each change of its condition Ready, and once more, as a warning, what should have passed.
+ * @param isNew the condition has another status or another reason than before
+ * @param sinceMs how long it has had this reason
+ */
+export function noteOnPool(
+  { status, reason, message }: Condition,
+  { isNew, sinceMs, wasWarned }: { isNew: boolean; sinceMs: number; wasWarned: boolean },
+): EventNote | undefined {
+  const known = reasonOfCondition(reason);
+  const mayPass = known !== undefined && passing.has(known);
+  const isOverdue = mayPass && known !== 'pool-released' && sinceMs >= passingMs;
+  const needsPerson = status !== 'True' && (!mayPass || isOverdue);
+  if (!isNew && (!isOverdue || status === 'True' || wasWarned)) return undefined;
+  return { type: needsPerson ? 'Warning' : 'Normal', reason, message };
+}
