@@ -1,21 +1,25 @@
 // `npm run image`: builds the image of the driver by the Dockerfile, tries it, and writes it to dist/image.
 import { parseArgs } from 'node:util';
 import { type BuiltImage, buildImage, findDifferences } from './image/build-image.ts';
+import { baseMaker, imageBuilder } from './image/debian-tools.ts';
 import type { ImageOrder } from './image/image-build.ts';
 import { architectureFrom, ownArchitecture } from './image/native-packages.ts';
+import { forbidInstalling, noInstallHelp } from './needed-packages.ts';
 import { endOnSignals, privateFolder, runInPrivateNamespaces } from './private-namespaces.ts';
 
 const usage = `npm run image [-- OPTION…]
 
 Builds the container image with buildah, on a base made of Debian's packages by debootstrap, and writes an OCI archive, its
-software bill of materials (SPDX) and a summary to dist/image. Does nothing when what is there is made of the same.
+software bill of materials (SPDX) and a summary to dist/image. Does nothing when what is there is made of the same. Runs as root,
+and installs the Debian packages ${imageBuilder} and ${baseMaker} where they are missing.
 
   --arch amd64|arm64     for another architecture than this machine's, with --base; such an image is built, but not tried
   --base IMAGE           build on an image of a registry instead, such as docker.io/library/debian:trixie-slim
   --famfs DIR            lay these files over /: famfs's own programs, for --famfs-location=image
   --fresh                build although nothing has changed
   --fresh-base           make the base anew as well
-  --check-reproducible   build it twice from its base on and compare the two`;
+  --check-reproducible   build it twice from its base on and compare the two
+  --no-install           ${noInstallHelp}`;
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +29,7 @@ const { values } = parseArgs({
     fresh: { type: 'boolean', default: false },
     'fresh-base': { type: 'boolean', default: false },
     'check-reproducible': { type: 'boolean', default: false },
+    'no-install': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -34,6 +39,7 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
+  if (values['no-install']) forbidInstalling();
   const order: ImageOrder = {
     architecture: values.arch === undefined ? ownArchitecture() : architectureFrom(values.arch),
     base: values.base,

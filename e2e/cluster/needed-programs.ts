@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import path from 'node:path';
+import { installPackages } from '../../tools/needed-packages.ts';
 
 /** Where Debian's programs lie, whatever PATH a user without root has. */
 const folders = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
@@ -21,6 +22,7 @@ const packages: Readonly<Record<string, string>> = {
   tar: 'tar',
 };
 
+const networkPlugins = 'containernetworking-plugins';
 const pluginFolders = ['/usr/lib/cni', '/opt/cni/bin'];
 const plugins = ['bridge', 'host-local', 'loopback'];
 
@@ -41,14 +43,15 @@ export function missingPackages(): string[] {
       ? [name]
       : [],
   );
-  return [
-    ...new Set([...missing, ...(findNetworkPlugins() === undefined ? ['containernetworking-plugins'] : [])]),
-  ];
+  return [...new Set([...missing, ...(findNetworkPlugins() === undefined ? [networkPlugins] : [])])];
 }
+
+/** The Debian packages that are installed where they are missing. */
+export const neededPackages: readonly string[] = [...new Set([...Object.values(packages), networkPlugins])];
 
 /**
  * Installs what is missing.
- * @throws Error whose message says what to do, where this machine or user cannot
+ * @throws Error whose message says what to do, where this machine or user cannot, or is not to
  */
 export function installNeededPrograms(say: (line: string) => void): void {
   const missing = missingPackages();
@@ -58,28 +61,10 @@ export function installNeededPrograms(say: (line: string) => void): void {
         missing.length > 0 ? `, which also installs the missing packages ${missing.join(' ')}` : ''
       }.`,
     );
-  if (missing.length === 0) return;
-  if (findProgram('apt-get') === undefined)
-    throw new Error(`This machine lacks ${missing.join(', ')}, and has no apt-get to install them with.`);
-  say(`installing ${missing.join(' ')} …`);
-  const install = ['install', '-qy', '--no-install-recommends', ...missing];
-  if (!aptGet(install).done) {
-    aptGet(['update', '-q']);
-    const { done, output } = aptGet(install);
-    if (!done) throw new Error(`apt-get could not install ${missing.join(' ')}:\n${output}`);
-  }
+  installPackages(missing, 'The cluster', say);
   const still = missingPackages();
   if (still.length > 0)
     throw new Error(`${still.join(', ')} were installed, but what is needed is not there.`);
-}
-
-function aptGet(args: readonly string[]): { readonly done: boolean; readonly output: string } {
-  const { status, stdout, stderr } = spawnSync('apt-get', args, {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  return { done: status === 0, output: `${stdout}${stderr}` };
 }
 
 /** The busybox of an image brings no libraries. */

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { projectRoot } from '../run-tool.ts';
 import { makeBaseImage } from './base-image.ts';
 import { Buildah } from './buildah.ts';
-import { requirePrograms } from './debian-tools.ts';
+import { baseMaker, imageBuilder, requirePrograms } from './debian-tools.ts';
 import { fetchedInputs, imageInputs, keyOfInputs } from './image-inputs.ts';
 import { type Architecture, ownArchitecture } from './native-packages.ts';
 import { makeNpmImage } from './npm-image.ts';
@@ -56,7 +56,7 @@ export function prepareBuild(order: ImageOrder, cache: string, folder: string): 
     throw new Error(
       `debootstrap can make a base of this machine's architecture only; name one for ${architecture} by --base.`,
     );
-  requirePrograms(['buildah', ...(base === undefined ? ['debootstrap'] : [])]);
+  requirePrograms([imageBuilder, ...(base === undefined ? [baseMaker] : [])]);
   const buildah = new Buildah(path.join(cache, 'buildah'));
   const baseImage =
     base === undefined ? makeBases(buildah, isBaseFresh, folder) : pullBases(buildah, base, architecture);
