@@ -7,8 +7,10 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { ApiServer, sharedServerVariable } from '../test/api-server.ts';
 import { goVersion } from '../tools/go-program.ts';
+import { forbidInstalling, noInstallHelp } from '../tools/needed-packages.ts';
 import { projectRoot } from '../tools/run-tool.ts';
 import { ClusterFolder } from './cluster/cluster-folder.ts';
+import { neededPackages } from './cluster/needed-programs.ts';
 import { bringDown, bringUp, runInCluster } from './cluster-part.ts';
 import { buildKubernetes, kubernetesVersion } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
@@ -39,13 +41,15 @@ npm run e2e -- COMMAND
 Runs, against Kubernetes ${kubernetesVersion()}, all of these parts or those named, or files *.api.test.ts or *.scenario.ts:
 ${listed(parts)}
 
-A cluster that runs already is used as it is, and left; else one is made, and removed at the end.
+A cluster that runs already is used as it is, and left; else one is made, and removed at the end. Making one installs, as root, what is
+missing of these Debian packages: ${neededPackages.join(' ')}; and of those that npm run image needs.
 
   --name PATTERN     only tests whose names match
   --keep             leave the cluster that was made running
   --cluster NAME     another cluster of this machine, beside the one called "default"
   --kubeconfig FILE  the cluster of that file instead; the driver is expected to be there. Scenarios make and remove
                      namespaces and volumes in it, and those that need a node's console are left out
+  --no-install       ${noInstallHelp}
   --help
 
 Commands:
@@ -60,6 +64,7 @@ async function main(): Promise<number> {
       keep: { type: 'boolean', default: false },
       cluster: { type: 'string', default: 'default' },
       kubeconfig: { type: 'string' },
+      'no-install': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
     // What follows is another program's.
@@ -69,6 +74,7 @@ async function main(): Promise<number> {
     console.log(usage());
     return 0;
   }
+  if (values['no-install']) forbidInstalling();
   const folder = new ClusterFolder(values.cluster);
   const [first, ...rest] = positionals;
   if (first === 'up' && rest.length === 0) return bringUp(folder);
