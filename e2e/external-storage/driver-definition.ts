@@ -1,15 +1,7 @@
 // What the external storage suite is told of the driver: by this it leaves out by itself what cannot apply. Must not know how
 // specs are run.
 
-/** What there is in the cluster for the suite to use. */
-export interface Provisions {
-  /** A StorageClass, of which the suite makes copies; it binds late. */
-  readonly className: string;
-  /** The same, but it binds at once. */
-  readonly immediateClassName: string;
-  /** Of the pool that both are for; all nodes have it. */
-  readonly topologyKey: string;
-}
+import type { Provisions } from './provisions.ts';
 
 const oneMinuteNs = 60e9;
 
@@ -45,15 +37,17 @@ const capabilities = {
  * every node has a value: a node of this driver has a key for each pool that it sees.
  */
 export function driverDefinition(driver: string, spec: string, provisions: Provisions): string {
-  const { className, immediateClassName, topologyKey } = provisions;
+  const { className, immediateClass, topologyKey } = provisions;
+  const bindsAtOnce = / [a-z-]+-performance /.test(spec);
   return JSON.stringify({
     StorageClass: {
-      FromExistingClassName: / [a-z-]+-performance /.test(spec) ? immediateClassName : className,
+      FromExistingClassName: bindsAtOnce ? immediateClass.metadata.name : className,
     },
     DriverInfo: {
       Name: driver,
       // The least is a unit of a pool.
       SupportedSizeRange: { Min: '2Mi', Max: '64Mi' },
+      MaxFileSize: 64 * 2 ** 20,
       SupportedFsType: { '': {} },
       ...(spec.includes('] topology ') ? { TopologyKeys: [topologyKey] } : {}),
       StressTestOptions: { NumPods: 4, NumRestarts: 3 },

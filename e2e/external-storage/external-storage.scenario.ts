@@ -10,16 +10,15 @@ import { ClusterFolder } from '../cluster/cluster-folder.ts';
 import { folderInNode, nodes } from '../cluster/cluster-shape.ts';
 import { buildExternalStorage } from '../kubernetes-program.ts';
 import { Console, readGround } from '../world/ground.ts';
-import { KubeApi, type KubeObject } from '../world/kube-api.ts';
-import { driverDefinition, type Provisions } from './driver-definition.ts';
-import { leftOutSpecs } from './left-out-specs.ts';
+import { KubeApi } from '../world/kube-api.ts';
+import { driverDefinition } from './driver-definition.ts';
+import { leftOutBySuite, notRun } from './left-out-specs.ts';
 import { passingSpecs } from './passing-specs.ts';
-import { imagesOf, runSpec, type Suite, specsOf } from './suite.ts';
+import { provide } from './provisions.ts';
+import { imagesOf, runSpecs, type Suite, specsOf } from './suite.ts';
 import { packSuiteImages, registries } from './suite-images.ts';
 
 const driver = 'csi.famfs.io';
-/** A class whose pool all nodes see, so that specs may start their pods anywhere. */
-const className = 'both';
 /** They wait more than they compute. */
 const sideBySide = 4;
 const timeoutMs = 720_000;
@@ -29,11 +28,13 @@ const api = new KubeApi(ground.kubeconfig);
 const folder = mkdtempSync(path.join(tmpdir(), 'famfs-csi-suite-'));
 after(() => rmSync(folder, { recursive: true }));
 const suite = readySuite();
-const provisions = await provide();
+const provisions = await provide(api, driver);
+after(() => api.remove(provisions.immediateClass));
+
+const specs = specsOf(suite, definitionFile(''));
 
 test('every spec of the suite is among those that pass, or among those left out for a reason', () => {
-  const specs = specsOf(suite, definitionFile(''));
-  const patterns = Object.values(leftOutSpecs).flat();
+  const patterns = [leftOutBySuite, notRun].flatMap((listed) => Object.values(listed).flat());
   const isLeftOut = (name: string): boolean => patterns.some((pattern) => pattern.test(name));
   const passes = (name: string): boolean => passingSpecs.includes(name);
   assert.deepEqual(
@@ -47,6 +48,12 @@ test('every spec of the suite is among those that pass, or among those left out 
   );
 });
 
+test('what the suite is said to leave out by itself, it does', { timeout: timeoutMs }, async () => {
+  const patterns = Object.values(leftOutBySuite).flat();
+  const names = specs.filter((name) => patterns.some((pattern) => pattern.test(name)));
+  assert.equal(await runSpecs(suite, definitionFile(''), names), 0);
+});
+
 const isSerial = (name: string): boolean => name.includes('[Serial]');
 
 describe('specs that disturb no others', { concurrency: sideBySide }, () => {
@@ -58,7 +65,10 @@ describe('specs that want to be alone', () => {
 });
 
 function declare(name: string): void {
-  test(name, { timeout: timeoutMs }, () => runSpec(suite, definitionFile(name), name));
+  test(name, { timeout: timeoutMs }, async () => {
+    const passed = await runSpecs(suite, definitionFile(name), [name]);
+    assert.equal(passed, 1, 'the suite leaves it out by itself');
+  });
 }
 
 function definitionFile(spec: string): string {
@@ -76,33 +86,6 @@ function readySuite(): Suite {
   const offline = { ...asReleased, registriesFile };
   for (const archive of packSuiteImages(imagesOf(offline))) importImage(cluster, archive);
   return offline;
-}
-
-/** Makes the class that binds at once, until the end. */
-async function provide(): Promise<Provisions> {
-  const apiVersion = 'storage.k8s.io/v1';
-  const late = await existing({ apiVersion, kind: 'StorageClass', metadata: { name: className } });
-  const { provisioner, parameters } = late;
-  const immediate = {
-    ...{
-      apiVersion,
-      kind: 'StorageClass',
-      metadata: { name: `${className}-${path.basename(folder).toLowerCase()}` },
-    },
-    ...{ provisioner, parameters, reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' },
-  };
-  await api.create(immediate);
-  after(() => api.remove(immediate));
-  const metadata = { name: parameters.pool };
-  const pool = await existing({ apiVersion: 'famfs.io/v1alpha1', kind: 'FamfsPool', metadata });
-  const topologyKey = `topology.famfs.io/pool-${pool.status.fileSystemUUID}`;
-  return { className, immediateClassName: immediate.metadata.name, topologyKey };
-}
-
-async function existing(object: KubeObject): Promise<KubeObject> {
-  const found = await api.get(object);
-  if (found === undefined) throw new Error(`The cluster has no ${object.kind} ${object.metadata.name}.`);
-  return found;
 }
 
 function importImage(cluster: string, archive: string): void {

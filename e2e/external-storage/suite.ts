@@ -1,4 +1,4 @@
-// The Kubernetes project's own suite for storage drivers, "External Storage", as a program: what it has, and a spec of it run.
+// The Kubernetes project's own suite for storage drivers, "External Storage", as a program: what it has, and specs of it run.
 // Must not know which specs are run.
 import { execFileSync, spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
@@ -13,7 +13,7 @@ export interface Suite {
   readonly registriesFile?: string;
 }
 
-/** A spec may take this long; it then ends by itself, and takes away what it made. */
+/** A run may take this long; it then ends by itself, and takes away what it made. */
 const timeout = '10m';
 
 /**
@@ -33,12 +33,17 @@ export function imagesOf(suite: Suite): string[] {
 }
 
 /**
- * Runs one spec.
- * @throws Error with what it says when it does not pass, or when the suite leaves it out by itself
+ * Runs specs, by their names, one after the other.
+ * @returns how many passed: the others the suite left out by itself
+ * @throws Error with what it says when one fails
  */
-export async function runSpec(suite: Suite, definitionFile: string, name: string): Promise<void> {
+export async function runSpecs(
+  suite: Suite,
+  definitionFile: string,
+  names: readonly string[],
+): Promise<number> {
   // Ginkgo puts the name of the whole before it.
-  const focus = `${escapedForGo(commonName(suite) + name)}$`;
+  const focus = names.map((name) => `${escapedForGo(commonName(suite) + name)}$`).join('|');
   const limits = [`--ginkgo.focus=${focus}`, `--ginkgo.timeout=${timeout}`, '--ginkgo.no-color'];
   const child = spawn(
     suite.executable,
@@ -46,7 +51,8 @@ export async function runSpec(suite: Suite, definitionFile: string, name: string
     { stdio: ['ignore', 'pipe', 'pipe'], env: environmentOf(suite) },
   );
   const [output, complaints] = await Promise.all([text(child.stdout), text(child.stderr)]);
-  if (/^SUCCESS! .*\b1 Passed \| 0 Failed\b/m.test(output)) return;
+  const passed = /^SUCCESS! .*\b(\d+) Passed \| 0 Failed\b/m.exec(output)?.[1];
+  if (passed !== undefined) return Number(passed);
   // A line has an S for each spec that is not run.
   throw new Error(`${output.replaceAll(/^S+\n/gm, '')}\n${complaints}`);
 }
