@@ -12,7 +12,7 @@ import { projectRoot } from '../tools/run-tool.ts';
 import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { neededPackages } from './cluster/needed-programs.ts';
 import { bringDown, bringUp, runInCluster } from './cluster-part.ts';
-import { buildKubernetes, kubernetesVersion } from './kubernetes-program.ts';
+import { buildKubernetes, chooseKubernetes, kubernetesVersion, otherMinors } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
 import { runScenarios, scenarioFiles, storageSuite } from './scenario-part.ts';
 
@@ -47,6 +47,7 @@ missing of these Debian packages: ${neededPackages.join(' ')}; and of those that
   --name PATTERN     only tests whose names match
   --keep             leave the cluster that was made running
   --cluster NAME     another cluster of this machine, beside the one called "default"
+  --kubernetes MINOR another Kubernetes for what is made now: ${otherMinors().join(', ')}
   --kubeconfig FILE  the cluster of that file instead; the driver is expected to be there. Scenarios make and remove
                      namespaces and volumes in it, and those that need a node's console are left out
   --no-install       ${noInstallHelp}
@@ -63,6 +64,7 @@ async function main(): Promise<number> {
       name: { type: 'string' },
       keep: { type: 'boolean', default: false },
       cluster: { type: 'string', default: 'default' },
+      kubernetes: { type: 'string' },
       kubeconfig: { type: 'string' },
       'no-install': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -74,6 +76,12 @@ async function main(): Promise<number> {
     console.log(usage());
     return 0;
   }
+  const minor = values.kubernetes;
+  if (minor !== undefined && !otherMinors().includes(minor)) {
+    console.error(`there is no other Kubernetes ${JSON.stringify(minor)}\n\n${usage()}`);
+    return 2;
+  }
+  if (minor !== undefined) chooseKubernetes(minor);
   if (values['no-install']) forbidInstalling();
   const folder = new ClusterFolder(values.cluster);
   const [first, ...rest] = positionals;

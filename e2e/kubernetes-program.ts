@@ -6,16 +6,38 @@ import { buildGoProgram } from '../tools/go-program.ts';
 import { projectRoot } from '../tools/run-tool.ts';
 
 const module = 'e2e/kubernetes';
+/** Tells a minor other than that of go.mod, such as "1.35", to this process and those that it starts. */
+const minorVariable = 'FAMFS_CSI_KUBERNETES';
 const provisionerModule = 'github.com/kubernetes-csi/external-provisioner/v6';
 
-/** The release that go.mod asks for, such as "v1.36.3". */
+/** The release that is built, such as "v1.36.3". */
 export function kubernetesVersion(): string {
-  return requiredVersion('k8s.io/kubernetes');
+  return requiredVersion('k8s.io/kubernetes', modFile());
+}
+
+/** The minors that can be chosen, such as "1.35". */
+export function otherMinors(): string[] {
+  return globSync('go-*.mod', { cwd: path.join(projectRoot, module) })
+    .map((file) => file.slice('go-'.length, -'.mod'.length))
+    .sort();
+}
+
+/**
+ * Makes `buildKubernetes` build another minor, in this process and those that it starts from now on.
+ * @param minor one of `otherMinors`
+ */
+export function chooseKubernetes(minor: string): void {
+  process.env[minorVariable] = minor;
+}
+
+function modFile(): string {
+  const minor = process.env[minorVariable];
+  return minor === undefined ? 'go.mod' : `go-${minor}.mod`;
 }
 
 /** The release of the external-provisioner, such as "v6.3.0". */
 export function csiProvisionerVersion(): string {
-  return requiredVersion(provisionerModule);
+  return requiredVersion(provisionerModule, 'go.mod');
 }
 
 /**
@@ -32,7 +54,7 @@ export function buildKubernetes(): string {
     gitMinor: minor,
     gitTreeState: 'clean',
   }).map(([name, value]) => `k8s.io/component-base/version.${name}=${value}`);
-  return buildGoProgram({ module, flags: flagsTelling(told) });
+  return buildGoProgram({ module, modFile: modFile(), flags: flagsTelling(told) });
 }
 
 /**
@@ -62,11 +84,11 @@ function flagsTelling(values: readonly string[]): string[] {
   return ['-gcflags=all=-dwarf=false', `-ldflags=-s -w ${values.map((value) => `-X ${value}`).join(' ')}`];
 }
 
-function requiredVersion(of: string): string {
-  const text = readFileSync(path.join(projectRoot, module, 'go.mod'), 'utf8');
+function requiredVersion(of: string, file: string): string {
+  const text = readFileSync(path.join(projectRoot, module, file), 'utf8');
   const line = text.split('\n').find((candidate) => candidate.startsWith(`\t${of} v`));
   const version = line?.trim().split(' ')[1];
-  if (version === undefined) throw new Error(`${module}/go.mod requires no release of ${of}.`);
+  if (version === undefined) throw new Error(`${module}/${file} requires no release of ${of}.`);
   return version;
 }
 

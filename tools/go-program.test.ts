@@ -42,6 +42,23 @@ describe('a Go program', { skip }, () => {
     assert.equal(execFileSync(first, { encoding: 'utf8' }), 'hello');
   });
 
+  test('is built by other requirements beside the one of the usual ones', () => {
+    const usual = buildGoProgram({ module }, cache);
+    writeFileSync(path.join(module, 'go-older.mod'), 'module example.test/older\n\ngo 1.26\n');
+    const older = buildGoProgram({ module, modFile: 'go-older.mod' }, cache);
+    assert.ok(existsSync(usual));
+    for (const [executable, builtAs] of [
+      [usual, 'greet'],
+      [older, 'older'],
+    ] as const) {
+      const told = execFileSync('go', ['version', '-m', executable], { encoding: 'utf8' });
+      assert.match(told, new RegExp(`example\\.test/${builtAs}`));
+    }
+    const builtAtMs = statSync(older).mtimeMs;
+    assert.equal(buildGoProgram({ module, modFile: 'go-older.mod' }, cache), older);
+    assert.equal(statSync(older).mtimeMs, builtAtMs);
+  });
+
   test('is built once when two processes want it at the same time', async (t) => {
     const script = `
       import { buildGoProgram } from ${JSON.stringify(path.join(import.meta.dirname, 'go-program.ts'))};

@@ -13,6 +13,8 @@ export interface GoProgram {
   readonly package?: string;
   /** Instead: a program of a module that this one requires as a tool, by its full name. */
   readonly tool?: string;
+  /** Instead of go.mod: another file of the module's folder, by which its requirements are others. Named as FILE.mod. */
+  readonly modFile?: string;
   /** Further flags of `go build`, such as `-ldflags=-s`. */
   readonly flags?: readonly string[];
 }
@@ -36,16 +38,19 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   if (version === undefined)
     throw new Error(`Go is not installed, and ${program.module} needs it to be built.`);
   const folder = path.resolve(projectRoot, program.module);
+  const { modFile = 'go.mod' } = program;
   const part = program.package ?? path.basename(program.tool ?? '');
-  const name = path.join(path.relative(projectRoot, folder), part).replaceAll(/[/.]+/g, '-');
+  const requirements = modFile === 'go.mod' ? '' : path.basename(modFile, '.mod');
+  const name = path.join(path.relative(projectRoot, folder), part, requirements).replaceAll(/[/.]+/g, '-');
   const source = program.tool ?? `./${program.package ?? ''}`;
   const flags = program.flags ?? [];
-  const key = digestOf(folder, [version, process.arch, ...flags].join(' '));
+  const key = digestOf(folder, modFile, [version, process.arch, ...flags].join(' '));
   const executable = path.join(cache, `${name}-${key}`);
   if (existsSync(executable)) return executable;
   mkdirSync(cache, { recursive: true });
   const unfinished = `${executable}.${process.pid}`;
-  const go = ['go', 'build', '-trimpath', '-mod=readonly', ...flags, '-o', unfinished, source];
+  const readonly = ['-mod=readonly', `-modfile=${modFile}`];
+  const go = ['go', 'build', '-trimpath', ...readonly, ...flags, '-o', unfinished, source];
   const built = spawnSync('flock', [folder, 'sh', '-c', unlessThere, executable, ...go], {
     cwd: folder,
     encoding: 'utf8',
@@ -59,9 +64,10 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   return executable;
 }
 
-function digestOf(folder: string, salt: string): string {
+function digestOf(folder: string, modFile: string, salt: string): string {
   const hash = createHash('sha256').update(salt);
-  for (const file of globSync(['**/*.go', 'go.mod', 'go.sum'], { cwd: folder }).sort()) {
+  const sums = modFile.replace(/mod$/, 'sum');
+  for (const file of globSync(['**/*.go', modFile, sums], { cwd: folder }).sort()) {
     hash.update(`\0${file}\0`).update(readFileSync(path.join(folder, file)));
   }
   return hash.digest('hex').slice(0, 16);
