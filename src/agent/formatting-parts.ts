@@ -1,10 +1,12 @@
-// What those who format for FamfsPools share: what they work with, how they record it, and which failures leave it open whether the
-// command ran. Does nothing by itself.
-import type { Reason } from '../errors.ts';
+// What those who format for FamfsPools share: what they work with, how they record what came of it, and which failures leave it open
+// whether the command ran. Does nothing by itself.
+import { DriverError, type Reason } from '../errors.ts';
 import type { FamfsNode, ReportedFormat } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import type { MounterClient } from '../mounter/client.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Retries } from '../pace/retries.ts';
+import { isForGood } from './format-step.ts';
 import type { NodeReporter } from './node-reporter.ts';
 
 /** What the API server has this moment, asked and not from a cache. */
@@ -61,8 +63,30 @@ export function isInDoubt(reason: Reason): boolean {
   return doubtful.has(reason);
 }
 
-export function isPerhapsOurs(reason: Reason): boolean {
-  return perhapsOurs.has(reason);
+/** A mkfs that was begun and did not come to its end. */
+export interface FailedFormat {
+  /** As it was recorded, or was about to be. */
+  readonly format: ReportedFormat;
+  /** No command that was recorded before may have run. */
+  readonly isFirst: boolean;
+  /** For the log. */
+  readonly message: string;
+  readonly error: unknown;
+}
+
+/** Records the refusal, unless it is open whether the command ran, and when it is tried again. */
+export async function recordFailure(
+  { reports, log }: Pick<FormattingParts, 'reports' | 'log'>,
+  retries: Retries,
+  { format, isFirst, message: what, error }: FailedFormat,
+): Promise<void> {
+  const { reason, message } = DriverError.from(error);
+  log.warn(what, { pool: format.pool, device: format.device, reason, problem: message });
+  const refused: ReportedFormat = { ...format, phase: 'Refused', problem: { reason, message } };
+  if (isForGood(refused)) retries.clear(format.poolUID);
+  else retries.later(format.poolUID);
+  const isOpen = isInDoubt(reason) || (!isFirst && perhapsOurs.has(reason));
+  if (!isOpen) await recordFormat(reports, refused);
 }
 
 /** Puts into FamfsNode what there is to say of a FamfsPool, in the place of what was said before. */

@@ -6,8 +6,8 @@ import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import { bytesOf } from '../kubernetes/quantity.ts';
 import { Retries } from '../pace/retries.ts';
 import { WokenLoop } from '../pace/woken-loop.ts';
-import { isForGood, nextFormatStep } from './format-step.ts';
-import { type FormattingParts, isInDoubt, isPerhapsOurs, recordFormat } from './formatting-parts.ts';
+import { nextFormatStep } from './format-step.ts';
+import { type FormattingParts, recordFailure, recordFormat } from './formatting-parts.ts';
 import { PoolResets } from './pool-resets.ts';
 
 const backOff = { firstBackOffMs: 2_000, longestBackOffMs: 300_000 };
@@ -69,7 +69,8 @@ export class PoolFormatter {
   /** What was recorded for a FamfsPool that is no more tells nobody anything. */
   async #forgetGone(): Promise<void> {
     const { pools, reports } = this.#parts;
-    const uids = new Set(pools.list().map(({ metadata }) => metadata.uid));
+    const uids = new Set(pools.list().map(({ metadata }) => metadata.uid ?? ''));
+    this.#retries.keepOnly(uids);
     const formats = reports.formats ?? [];
     const kept = formats.filter(({ poolUID }) => uids.has(poolUID));
     if (kept.length < formats.length) await reports.recordFormats(kept);
@@ -105,13 +106,8 @@ export class PoolFormatter {
       await recordFormat(reports, { ...rest, phase: 'Formatted', fileSystemUUID });
     } catch (error) {
       if (signal.aborted) throw error;
-      const { reason, message } = DriverError.from(error);
-      this.#retries.later(poolUID);
-      log.warn('a pool was not formatted', { pool: name, device, reason, problem: message });
-      const isOpen = isInDoubt(reason) || (!isFirst && isPerhapsOurs(reason));
-      const refused: ReportedFormat = { ...rest, phase: 'Refused', problem: { reason, message } };
-      if (isForGood(refused)) this.#retries.clear(poolUID);
-      if (!isOpen) await recordFormat(reports, refused);
+      const message = 'a pool was not formatted';
+      await recordFailure(this.#parts, this.#retries, { format: rest, isFirst, message, error });
     }
   }
 }

@@ -6,7 +6,7 @@ import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
 import { bytesOf } from '../kubernetes/quantity.ts';
 import type { NodeState } from '../mounter/client.ts';
 import { Retries } from '../pace/retries.ts';
-import { type FormattingParts, isInDoubt, isPerhapsOurs, recordFormat } from './formatting-parts.ts';
+import { type FormattingParts, isInDoubt, recordFailure, recordFormat } from './formatting-parts.ts';
 import { ReportAges } from './report-ages.ts';
 import { nodesNotReleased } from './reset-proof.ts';
 import { isOut, nextResetStep } from './reset-step.ts';
@@ -28,6 +28,8 @@ export class PoolResets {
   /** Does what is due. */
   async round(signal: AbortSignal): Promise<void> {
     const pools = this.#parts.pools.list().toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+    const held = (this.#state()?.pools ?? []).map(({ uuid }) => uuid);
+    this.#retries.keepOnly(new Set([...pools.map(({ metadata }) => metadata.uid ?? ''), ...held]));
     for (const pool of pools) await this.#advance(pool, signal);
     await this.#liftOthers(pools, signal);
   }
@@ -87,11 +89,10 @@ export class PoolResets {
       await recordFormat(reports, { ...format, phase: 'Formatted', fileSystemUUID });
     } catch (error) {
       if (signal.aborted) throw error;
-      const { reason, message } = DriverError.from(error);
-      this.#retries.later(poolUID);
-      log.warn('a pool was not reset', { pool: name, device, reason, problem: message });
-      const isOpen = isInDoubt(reason) || (!isFirst && isPerhapsOurs(reason));
-      if (!isOpen) await recordFormat(reports, { ...format, phase: 'Refused', problem: { reason, message } });
+      await recordFailure(this.#parts, this.#retries, {
+        ...{ format, isFirst, error },
+        message: 'a pool was not reset',
+      });
     }
   }
 

@@ -85,7 +85,7 @@ export const newStatus: VolumeStatus = {
 const base32 = 'abcdefghijklmnopqrstuvwxyz234567';
 
 /** 16 characters of lower-case base32: 80 random bits (design 5). */
-export function newSlotName(): string {
+export function newId(): string {
   let bits = BigInt(`0x${randomBytes(10).toString('hex')}`);
   let name = '';
   for (let index = 0; index < 16; index++) {
@@ -95,9 +95,13 @@ export function newSlotName(): string {
   return name;
 }
 
+export function newSlotName(): string {
+  return newId();
+}
+
 /** The id of one life of a volume. Opaque: nothing is read out of it. */
 export function newVolumeId(poolUuid: PoolUuid): string {
-  return `${poolUuid}.${newSlotName()}`;
+  return `${poolUuid}.${newId()}`;
 }
 
 /** The directory of a slot, relative to the pool's root. */
