@@ -1,10 +1,10 @@
 // Every option of every role with every hostile string: refused as config-invalid, or a value of exactly that text.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { environmentName, type OptionTable, type RoleOptions, readConfig } from '../src/config/options.ts';
-import * as config from '../src/config.ts';
-import { DriverError } from '../src/errors.ts';
-import { hostileStrings } from './hostile-strings.ts';
+import { environmentName, type OptionTable, type RoleOptions, readConfig } from '../../src/config/options.ts';
+import * as config from '../../src/config.ts';
+import { DriverError } from '../../src/errors.ts';
+import { hostileStrings } from '../hostile-strings.ts';
 
 const isRole = (value: unknown): value is RoleOptions<OptionTable> =>
   typeof value === 'object' && value !== null && 'options' in value && 'summary' in value;

@@ -3,21 +3,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crc32 } from 'node:zlib';
-import { brokenPromise } from '../../test/log-promise.ts';
-import {
-  dataStart,
-  directory,
-  file,
-  MemoryPool,
-  superblock as sample,
-  unit,
-} from '../../test/memory-pool.ts';
-import { DriverError } from '../errors.ts';
-import type { LogEntry } from './log-entry.ts';
-import { logEntryOffset, logHeaderBytes } from './log-header.ts';
-import { PoolLog } from './pool-log.ts';
-import { type Refusal, refusalOf } from './refusal.ts';
-import { type Superblock, superblockBytes } from './superblock.ts';
+import { DriverError } from '../../src/errors.ts';
+import type { LogEntry } from '../../src/famfs/log-entry.ts';
+import { logEntryOffset, logHeaderBytes } from '../../src/famfs/log-header.ts';
+import { PoolLog } from '../../src/famfs/pool-log.ts';
+import { type Refusal, refusalOf } from '../../src/famfs/refusal.ts';
+import { type Superblock, superblockBytes } from '../../src/famfs/superblock.ts';
+import { brokenPromise } from '../log-promise.ts';
+import { dataStart, directory, file, MemoryPool, superblock as sample, unit } from '../memory-pool.ts';
 
 const superblock: Superblock = { ...sample, logLengthBytes: unit };
 const striped: LogEntry = {
