@@ -1,4 +1,5 @@
 // The driver's own workloads in the cluster, and how an administrator replaces them. Must not know any scenario.
+import { isReady } from './conditions.ts';
 import type { KubeObject } from './kube-api.ts';
 import type { World } from './world.ts';
 
@@ -46,6 +47,14 @@ export function driverPods(world: World, { name }: DriverWorkload, node?: string
     .then((pods) => pods.filter(({ spec }) => node === undefined || spec.nodeName === node));
 }
 
+/** The pod of a DaemonSet on a node. @throws Error when there is none, or another one that is about to go */
+export async function driverPod(world: World, workload: DriverWorkload, node: string): Promise<KubeObject> {
+  const [pod, ...others] = await driverPods(world, workload, node);
+  if (pod === undefined || others.length > 0)
+    throw new Error(`${workload.name} has ${others.length === 0 ? 'no pod' : 'several pods'} on ${node}.`);
+  return pod;
+}
+
 /** Deletes the pod of a DaemonSet on a node, and waits until another one is ready there. */
 export async function replacePod(world: World, workload: DriverWorkload, node: string): Promise<void> {
   const old = await driverPods(world, workload, node);
@@ -54,14 +63,9 @@ export async function replacePod(world: World, workload: DriverWorkload, node: s
     `there is a new pod of ${workload.name} on ${node}, ready`,
     async () => {
       const pods = await driverPods(world, workload, node);
-      return pods.some(
-        ({ metadata, status }) =>
-          old.every((pod) => pod.metadata.uid !== metadata.uid) &&
-          status.conditions?.some(
-            (condition: { readonly type: string; readonly status: string }) =>
-              condition.type === 'Ready' && condition.status === 'True',
-          ),
-      );
+      const isNew = ({ metadata }: KubeObject): boolean =>
+        old.every((pod) => pod.metadata.uid !== metadata.uid);
+      return pods.some((pod) => isNew(pod) && isReady(pod));
     },
     rolloutMs,
   );

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { nodes } from '../cluster/cluster-shape.ts';
 import { fill } from './file-content.ts';
 import type { World } from './world.ts';
 
@@ -31,6 +32,16 @@ export async function filledClaim(
   await fill(world, writer, '/data/data', sizeBytes, letter);
   await world.endPod(writer);
   return name;
+}
+
+/** Readers of one volume on all nodes. @param claim one of {@link filledClaim} */
+export async function readersOnAllNodes(world: World, claim: string): Promise<TirelessReader[]> {
+  return Promise.all(nodes.map(({ name }) => TirelessReader.start(world, `reader-${name}`, name, claim)));
+}
+
+/** Proves of each what {@link TirelessReader.neverNoticed} says. */
+export async function noneNoticed(readers: readonly TirelessReader[]): Promise<void> {
+  for (const reader of readers) await reader.neverNoticed();
 }
 
 export class TirelessReader {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isReady } from './conditions.ts';
 import { Console, type Ground } from './ground.ts';
 import { type CommandOutcome, type Fields, KubeApi, type KubeObject, type ObjectName } from './kube-api.ts';
 import { MappedFile } from './mapped-file.ts';
@@ -185,8 +186,7 @@ export class World {
   async podReady(name: string, timeoutMs = patienceMs): Promise<KubeObject> {
     const ready = async (): Promise<KubeObject | false> => {
       const pod = await this.read('v1', 'Pod', name, this.namespace);
-      const conditions: readonly Fields[] = pod.status?.conditions ?? [];
-      return conditions.some(({ type, status }) => type === 'Ready' && status === 'True') ? pod : false;
+      return isReady(pod) && pod;
     };
     return this.until(`pod ${name} is ready`, ready, timeoutMs);
   }
