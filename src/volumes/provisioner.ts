@@ -16,13 +16,13 @@ import type { Pools } from './pool-facts.ts';
 import { followMaster } from './record-upkeep.ts';
 import { isOfClass, type SizeRange, sizeOf } from './slot-layout.ts';
 import { ownsSlot } from './slot-promise.ts';
+import { endVolume, isUnmade } from './volume-end.ts';
 import {
   newSlotName,
   newStatus,
   newVolumeId,
   type RecordProblem,
   type VolumeRecord,
-  type VolumeStatus,
 } from './volume-record.ts';
 import type { VolumeRecords } from './volume-records.ts';
 import { accessOf } from './writers.ts';
@@ -85,7 +85,7 @@ export class Provisioner {
         `Volume ${volumeId} is still published on a node, or was when the node was last heard of; end the pods that use it first.`,
       );
     }
-    await this.#end(record);
+    await endVolume(this.#parts, record);
   }
 
   /** The volume with this id, of whatever phase. */
@@ -119,7 +119,7 @@ export class Provisioner {
           return this.#requireCompatible(existing, wish);
         try {
           // An end that was cut off is brought to its end: who began it may never ask again.
-          if (existing !== undefined) await this.#end(existing);
+          if (existing !== undefined) await endVolume(this.#parts, existing);
           return await this.#newRecord(wish, signal);
         } catch (error) {
           if (!isRecordConflict(error) || attempt === 5) throw error;
@@ -177,7 +177,7 @@ export class Provisioner {
       const record = await this.#parts.records.get(name);
       if (record?.spec.volumeId !== spec.volumeId || record.status.phase === 'Ready') break;
       try {
-        await this.#end(record);
+        await endVolume(this.#parts, record);
         break;
       } catch (error) {
         // Its master, most likely, which reports.
@@ -260,67 +260,9 @@ export class Provisioner {
   /** Tells the problem. A volume of which nothing was made leaves nothing behind; any other waits for its repetition. */
   async #giveUp(record: VolumeRecord, wish: VolumeWish, problem: RecordProblem): Promise<never> {
     if (!isUnmade(record.status)) throw unfinished(record.name, problem);
-    await this.#end(record);
+    await endVolume(this.#parts, record);
     return this.#refuse(wish, new DriverError(problem.reason, problem.message));
   }
-
-  /** Nobody works on it any more, then its slot is left, then it is forgotten; whatever is cut off is done again. */
-  async #end(record: VolumeRecord): Promise<void> {
-    const { records } = this.#parts;
-    const ended = record.deleting ? record : await records.update({ ...record, deleting: true });
-    await this.#leaveSlot(ended);
-    await records.remove(ended);
-  }
-
-  /**
-   * What was made of a volume stays in the pool for good; the record of its slot says so, before the volume's goes. A slot
-   * that it was to use again goes back to those that can be: nobody has had it.
-   */
-  async #leaveSlot({ name, spec, status }: VolumeRecord): Promise<void> {
-    const { records, pools } = this.#parts;
-    const [volumes, slots] = await Promise.all([records.list(), records.slots()]);
-    // Left before, by a call that was cut off; the slot may have gone through other hands since.
-    if (volumes.some((other) => other.spec.slot === spec.slot && other.spec.volumeId !== spec.volumeId))
-      return;
-    const slot = slots.find((each) => each.slot === spec.slot);
-    if (slot !== undefined) {
-      if (slot.promisedTo !== name) return;
-      if (status.phase !== 'Ready') {
-        await records.updateSlot({ ...slot, promisedTo: undefined });
-        return;
-      }
-      await records.removeSlot(slot);
-    }
-    if (isUnmade(status)) return;
-    const pool = (await pools.list()).find(({ uuid }) => uuid === spec.poolUuid);
-    const isWhole = status.filesMade === spec.layout.fileCount;
-    await records.createSlot({
-      slot: spec.slot,
-      poolName: spec.poolName,
-      poolUuid: spec.poolUuid,
-      node: pool?.master ?? spec.node,
-      layout: spec.layout,
-      formerVolumeId: spec.volumeId,
-      phase: pool?.deletedVolumes === 'Reuse' && isWhole ? 'Scrubbing' : 'Kept',
-      bytesZeroed: 0n,
-      problem: undefined,
-      promisedTo: undefined,
-    });
-  }
-}
-
-/** What the mounter refuses when it has looked at what is there, before it makes more. */
-const refusedBeforehand: ReadonlySet<Reason> = new Set([
-  'out-of-space',
-  'log-full',
-  'path-too-long',
-  'exists-differently',
-]);
-
-/** Whether nothing of a volume is in the pool for certain. A process that ended may not have told what it made. */
-function isUnmade({ phase, filesMade, problem }: VolumeStatus): boolean {
-  if (phase === 'Pending') return true;
-  return phase === 'Creating' && filesMade === 0 && refusedBeforehand.has(problem?.reason ?? 'internal');
 }
 
 /** Refusals after which an orchestrator asks for something else, and not again (external-provisioner by the gRPC code). */
