@@ -9,6 +9,7 @@ import { inClusterNetwork, onNode } from './cluster/cluster-commands.ts';
 import type { ClusterFolder } from './cluster/cluster-folder.ts';
 import { folderInNode, nodes } from './cluster/cluster-shape.ts';
 import { driverNamespace, driverValues, givenPools, releaseName } from './driver-values.ts';
+import { recoverInterruptedRelease } from './interrupted-release.ts';
 
 const installTimeout = '240s';
 
@@ -28,8 +29,11 @@ export function installDriver(folder: ClusterFolder, say: (line: string) => void
   const image = buildDriverImage();
   const helm = buildHelm();
   for (const { name } of nodes) importImage(folder, name, image);
+  const inNamespace = ['--namespace', driverNamespace];
+  const runHelm = (...args: string[]): string => inNetwork(folder, [helm, ...args, ...inNamespace]);
+  recoverInterruptedRelease(runHelm, releaseName, say);
   say(`installing ${image.image}@${image.manifestDigest.slice(0, 19)}… by Helm`);
-  const install = ['upgrade', '--install', releaseName, chartFolder, '--namespace', driverNamespace];
+  const install = ['upgrade', '--install', releaseName, chartFolder, ...inNamespace];
   // The newer way to wait takes a DaemonSet whose pods wait to be deleted for one that never comes to an end.
   const waiting = ['--create-namespace', '--wait=legacy', '--timeout', installTimeout];
   const values = JSON.stringify(driverValues(image.manifestDigest));
