@@ -1,9 +1,10 @@
 // Limits of the kernel set on a process that runs, and taken away again: for tests of what happens at them. They are of
 // the process, or of a control group made for it; nothing of the machine is changed.
-import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { findCgroupHierarchies } from '../src/linux/cgroups.ts';
 import { runCommand } from '../src/linux/child-process.ts';
+import { readOrEmpty } from '../src/linux/file-text.ts';
 import { errorCodeOf } from '../src/linux/syscall-error.ts';
 import { waitUntil } from './wait-until.ts';
 
@@ -124,13 +125,5 @@ export class LimitedGroup {
         throw error;
       }
     });
-  }
-}
-
-function readOrEmpty(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
   }
 }

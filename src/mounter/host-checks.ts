@@ -1,9 +1,12 @@
 // Whether this process can work on the host, and whether what it mounts is seen there: namespaces, propagation, launcher,
 // directories, limits. Looks and changes nothing.
-import { lstatSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import { type CommandLocation, pathSeenFromHere } from '../famfs/command-location.ts';
 import { runCommand } from '../linux/child-process.ts';
+import { identityOf } from '../linux/file-identity.ts';
+import { isTmpfs } from '../linux/file-system-type.ts';
+import { readOrEmpty } from '../linux/file-text.ts';
 import { type MountTableEntry, mountOf, readMountTable } from '../linux/mount-table.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
 import { mountNamespaceOf } from '../linux/processes.ts';
@@ -12,8 +15,6 @@ import type { LauncherName } from './launcher.ts';
 import { type NodeCheck, ok } from './node-check.ts';
 
 const toolTimeoutMs = 20_000;
-/** TMPFS_MAGIC of statfs(2). */
-const tmpfsType = 0x01021994;
 /** SHADOW/sock has to fit into a socket's address (famfs reference 5.2); below the directory lies `<uuid>-XXXXXX`. */
 const longestShadowDirBytes = 102 - 1 - 36 - 7;
 
@@ -181,20 +182,11 @@ export function ownMounts(): MountTableEntry[] {
   return readMountTable();
 }
 
-function identityOf(file: string): string | undefined {
-  try {
-    const { dev, ino } = statSync(file);
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Of a path that may not exist yet, the nearest directory above that does. */
 function isOnTmpfs(directory: string): boolean {
   for (let place = directory; ; place = path.dirname(place)) {
     try {
-      return statfsSync(place).type === tmpfsType;
+      return isTmpfs(place);
     } catch {
       if (path.dirname(place) === place) return false;
     }
@@ -207,12 +199,4 @@ function readHostName(location: CommandLocation): string {
     readOrEmpty(pathSeenFromHere(location, '/etc/os-release')),
   )?.[1];
   return [name, system].filter((text) => text !== undefined && text !== '').join(', ') || 'without a name';
-}
-
-function readOrEmpty(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }

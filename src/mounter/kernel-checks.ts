@@ -1,8 +1,9 @@
 // What the kernel and the rights of this process allow: the calls that mount, and famfs itself.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { type CommandLocation, pathSeenFromHere } from '../famfs/command-location.ts';
 import { missingCapabilities } from '../linux/capabilities.ts';
+import { readOrEmpty } from '../linux/file-text.ts';
 import { kernelProblems, kernelRelease } from '../linux/kernel.ts';
 import { type NodeCheck, ok } from './node-check.ts';
 
@@ -132,14 +133,6 @@ export function fuseDeviceCheck(
     why: "In fuse mode famfs's daemon serves the pool through it.",
     remedy: 'modprobe fuse, and name it in /etc/modules-load.d.',
   };
-}
-
-function readOrEmpty(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 function namesIn(folder: string): string[] {

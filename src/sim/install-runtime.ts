@@ -17,6 +17,7 @@ import {
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { DriverError } from '../errors.ts';
+import { identityOf } from '../linux/file-identity.ts';
 import { runShortCommand } from '../linux/short-command.ts';
 
 /** A file of the runtime: where it comes from, and its path in the runtime's directory. */
@@ -213,14 +214,4 @@ function nodeDescriptions(directory: string): string[] {
 function runningExecutables(): ReadonlySet<string> {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return new Set(pids.flatMap((pid) => identityOf(`/proc/${pid}/exe`) ?? []));
-}
-
-/** Which file it is, whatever name it has for whom; undefined when it cannot be seen. */
-function identityOf(file: string): string | undefined {
-  try {
-    const { dev, ino } = statSync(file);
-    return `${dev}:${ino}`;
-  } catch {
-    return undefined;
-  }
 }

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DriverError } from '../errors.ts';
 import { acquireFileLock } from '../linux/file-lock.ts';
+import { isTmpfs } from '../linux/file-system-type.ts';
 import { runShortCommand } from '../linux/short-command.ts';
 import { sizeText } from '../size-text.ts';
 import { createDevice, openDevice, superblockPath } from './device.ts';
@@ -20,8 +21,6 @@ import {
 import { ownRuntimeProgram } from './install-runtime.ts';
 import { ensureNode, type SimulatedNode } from './node.ts';
 
-/** TMPFS_MAGIC of statfs(2). */
-const tmpfsType = 0x01021994;
 const lockPatienceMs = 240_000;
 const formatPatienceMs = 10_000;
 const formatPollMs = 100;
@@ -80,7 +79,7 @@ function makeMemoryDirectory(memory: string): void {
       `${memory} is not a directory of root's that only root can write to; remove it, or choose another --memory.`,
     );
   }
-  if (statfsSync(memory).type === tmpfsType) return;
+  if (isTmpfs(memory)) return;
   throw new DriverError(
     'dependency-missing',
     `${memory} is not on tmpfs, so what is written there would not be memory. Choose another --memory, on a tmpfs of the host such as /dev/shm.`,
