@@ -189,14 +189,15 @@ export class Provisioner {
 
   async #place(wish: PlacementWish): Promise<Placement> {
     const { records, pools } = this.#parts;
-    const [facts, volumes, slots, published, bound] = await Promise.all([
+    // In this order: to whom one of these slots is promised is still being placed, or has a record by the time that those are read.
+    const slots = await records.slots();
+    const placing = new Set(this.#placing.keys());
+    const [facts, volumes, published, bound] = await Promise.all([
       pools.list(),
       records.list(),
-      records.slots(),
       pools.publishedVolumeIds(),
       pools.boundSlots(),
     ]);
-    const placing = new Set(this.#placing.keys());
     return choosePool(wish, facts, { volumes, slots, published, bound, placing });
   }
 

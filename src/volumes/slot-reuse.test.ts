@@ -1,6 +1,7 @@
 // Small cases of what sequences over a whole cluster uncovered (test/stress/provisioning.stress.ts).
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ProvisioningCluster, type ToldVolume, unitBytes } from '../../test/provisioning-cluster.ts';
 import { newSlot, newVolume } from '../../test/volume-records-contract.ts';
 import { waitUntil } from '../../test/wait-until.ts';
@@ -151,6 +152,35 @@ describe('a slot that is used again', () => {
     assert.equal((await cluster.store.get('late'))?.spec.slot, quick.slot, 'both records name it');
     assert.notEqual((await create('late')).slot, quick.slot);
     assert.equal(cluster.violation, undefined);
+  });
+
+  it('stays with the volume that it was promised to, whose record came while another call was looking', async () => {
+    const { slot } = await leaveSlot();
+    cluster.node(0).records.isCut = true;
+    cluster.letControllerSleep(1);
+    const signal = AbortSignal.timeout(20_000);
+    const first = cluster.provisioner.create(wish('first'), signal);
+    await untilSlot(({ promisedTo }) => promisedTo === 'first');
+    const asked = Promise.withResolvers<void>();
+    const told = Promise.withResolvers<ReadonlySet<string>>();
+    cluster.publishedVolumeIds = () => {
+      asked.resolve();
+      return told.promise;
+    };
+    const second = cluster.provisioner.create(wish('second'), signal);
+    await asked.promise;
+    cluster.wakeAll();
+    await waitUntil('the first has its record', async () => (await cluster.store.get('first')) !== undefined);
+    await nextTurn();
+    told.resolve(new Set());
+    await waitUntil(
+      'the second has its record',
+      async () => (await cluster.store.get('second')) !== undefined,
+    );
+    cluster.node(0).records.isCut = false;
+    cluster.node(0).maker.look();
+    assert.equal((await first).spec.slot, slot);
+    assert.notEqual((await second).spec.slot, slot);
   });
 
   it('is not handed out while a node has the volume that left it', async () => {
