@@ -111,13 +111,15 @@ export class PoolCluster {
     const nodesSynced = (signal: AbortSignal): Promise<void> => caches.nodes.synced(signal);
     const pools = new ClusterPools({ ...caches, reports, nodesSynced });
     const recorder = new EventRecorder({ client, log, component: 'test' });
+    const provisioner = new Provisioner({ records, pools, reportDelayMs: 3_000 });
+    const end = (id: string, signal: AbortSignal): Promise<void> => provisioner.delete(id, signal);
     const led = [
       new PoolReconciler({ client, ...caches, reports, records, events: recorder, log }),
-      new VolumeReconciler({ ...caches, reports, records, pools, events: recorder, log }),
+      new VolumeReconciler({ ...caches, reports, records, pools, end, events: recorder, log }),
     ];
     for (const part of led) part.start();
     this.#controller = {
-      provisioner: new Provisioner({ records, pools, reportDelayMs: 3_000 }),
+      provisioner,
       stop: async () => {
         for (const part of led) await part.stop();
         await recorder.stop();

@@ -7,7 +7,7 @@ import { ClusterPools } from '../src/kubernetes/cluster-pools.ts';
 import type { NodeObject } from '../src/kubernetes/core-objects.ts';
 import { EventRecorder } from '../src/kubernetes/event-recorder.ts';
 import { type FamfsPool, resetAnnotation } from '../src/kubernetes/famfs-pool.ts';
-import type { FamfsVolume } from '../src/kubernetes/famfs-volume.ts';
+import { endAnnotation, type FamfsVolume } from '../src/kubernetes/famfs-volume.ts';
 import { KubeAccess } from '../src/kubernetes/kube-access.ts';
 import { NodeReconciler, startUpTaintKey } from '../src/kubernetes/node-reconciler.ts';
 import { NodeReports } from '../src/kubernetes/node-reports.ts';
@@ -18,6 +18,7 @@ import { VolumeReconciler } from '../src/kubernetes/volume-reconciler.ts';
 import { KubernetesVolumeRecords } from '../src/kubernetes/volume-records.ts';
 import { silentLogger as log } from '../src/observe/logger.ts';
 import { topologyKey } from '../src/volumes/pool-topology.ts';
+import { Provisioner } from '../src/volumes/provisioner.ts';
 import type { ClusterNodes } from './cluster-nodes.ts';
 import { otherUuid, poolUuid } from './cluster-objects.ts';
 import { ControllerWorld, isPoolReady, master, poolCondition } from './controller-world.ts';
@@ -306,7 +307,9 @@ describe('the reconcilers', () => {
     function startVolumes(): void {
       const nodesSynced = (signal: AbortSignal): Promise<void> => caches.nodes.synced(signal);
       const pools = new ClusterPools({ ...caches, reports, nodesSynced });
-      start(new VolumeReconciler({ ...caches, reports, records, pools, events: recorder, log }));
+      const provisioner = new Provisioner({ records, pools });
+      const end = (id: string): Promise<void> => provisioner.delete(id);
+      start(new VolumeReconciler({ ...caches, reports, records, pools, end, events: recorder, log }));
     }
 
     test('lets the work follow the master', async () => {
@@ -343,6 +346,9 @@ describe('the reconcilers', () => {
         return (await world.eventsAbout('stuck')).some(({ reason }) => reason === 'RecordIsNeeded');
       });
       assert.notEqual(await admin.get(famfsVolumes, 'stuck'), undefined);
+      const annotations = { [endAnnotation]: made.spec.volumeId };
+      await admin.mergePatch(famfsVolumes, 'stuck', { metadata: { annotations } });
+      await waitUntil('it is ended', async () => (await admin.get(famfsVolumes, 'stuck')) === undefined);
     });
   });
 });

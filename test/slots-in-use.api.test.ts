@@ -43,7 +43,9 @@ describe('what a deleted volume left', { skip }, () => {
     );
   }
 
-  it('keeps its bytes while a static volume has them mounted, and while the node of that cannot be asked', async () => {
+  it('keeps its bytes while a static volume has them mounted, and while the node of that cannot be asked', {
+    timeout: 3 * patienceMs,
+  }, async () => {
     const { spec } = await cluster.createVolume('one', sizeBytes);
     const file = cluster.on('a').node.poolPath(uuid, `v/${spec.slot}/data`);
     const bytes = Buffer.alloc(Number(sizeBytes), 'of one; ');

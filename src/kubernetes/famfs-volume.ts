@@ -61,6 +61,12 @@ export interface FamfsVolumeStatus {
   readonly conditions?: readonly Condition[];
 }
 
+/**
+ * `famfs.io/end: VOLUME_ID` ends a volume that no PersistentVolume is of: external-provisioner forgets one whose claim was deleted while
+ * it was down, before there was a PersistentVolume (kubernetes-csi/external-provisioner#486). It counts while it names this life.
+ */
+export const endAnnotation = 'famfs.io/end';
+
 export interface FamfsVolume extends ApiObject {
   readonly kind: 'FamfsVolume';
   readonly spec: FamfsVolumeSpec;

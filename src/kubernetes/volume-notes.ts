@@ -5,13 +5,15 @@ import type { RecordProblem } from '../volumes/volume-record.ts';
 import type { ApiObject } from './api-object.ts';
 import { conditionOf, conditionReason, reasonOfCondition } from './conditions.ts';
 import type { EventNote } from './event-recorder.ts';
-import type { FamfsVolume } from './famfs-volume.ts';
+import { endAnnotation, type FamfsVolume } from './famfs-volume.ts';
 
 export interface VolumeSituation {
   /** Why nothing can be made in its pool now. */
   readonly poolProblem: RecordProblem | undefined;
   /** It has not been ready for so long that somebody may wonder. */
   readonly takesLong: boolean;
+  /** Why it is not ended, though a person asks for that. */
+  readonly endProblem?: RecordProblem | undefined;
   /** People were told that it is not ready. */
   readonly wasTold: boolean;
 }
@@ -19,16 +21,16 @@ export interface VolumeSituation {
 /** What is to be said of a volume, or of the slot that one left; nothing of one that is made as fast as usual. */
 export function noteOn(volume: FamfsVolume, situation: VolumeSituation): EventNote | undefined {
   const { metadata, spec, status } = volume;
-  if (
-    metadata.deletionTimestamp !== undefined &&
-    spec.volume !== undefined &&
-    spec.volume.deleting !== true
-  ) {
+  const isLive = spec.volume !== undefined && spec.volume.deleting !== true;
+  if (isLive && situation.endProblem !== undefined) {
+    const { reason, message } = situation.endProblem;
+    return { type: 'Warning', reason: conditionReason(reason), message };
+  }
+  if (isLive && metadata.deletionTimestamp !== undefined) {
     return {
       type: 'Warning',
       reason: 'RecordIsNeeded',
-      message:
-        'The record stays as long as its volume, which is deleted with its PersistentVolume. Until then the volume goes on as before.',
+      message: `The record stays as long as its volume, which is deleted with its PersistentVolume. Until then the volume goes on as before. If \`kubectl get pv ${spec.volume?.name}\` finds none, end the volume with \`kubectl annotate famfsvolume ${metadata.name} ${endAnnotation}=${spec.volume?.id}\`.`,
     };
   }
   const ready = conditionOf(status?.conditions, 'Ready');

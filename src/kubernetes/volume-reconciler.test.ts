@@ -5,6 +5,7 @@ import { famfsPool, ToldCache } from '../../test/cluster-objects.ts';
 import { MemoryRecords } from '../../test/memory-records.ts';
 import { newSlot, newVolume } from '../../test/volume-records-contract.ts';
 import { waitUntil } from '../../test/wait-until.ts';
+import { DriverError } from '../errors.ts';
 import { silentLogger as log } from '../observe/logger.ts';
 import { BoundSlots } from '../volumes/bound-slots.ts';
 import type { PoolFacts, Pools } from '../volumes/pool-facts.ts';
@@ -12,7 +13,7 @@ import { newStatus, type RecordProblem, type VolumeStatus } from '../volumes/vol
 import type { ApiObject } from './api-object.ts';
 import type { EventNote } from './event-recorder.ts';
 import type { FamfsPool } from './famfs-pool.ts';
-import type { FamfsVolume } from './famfs-volume.ts';
+import { endAnnotation, type FamfsVolume } from './famfs-volume.ts';
 import { objectOfSlot, objectOfVolume, statusOfSlot, statusOfVolume } from './volume-object.ts';
 import { VolumeReconciler } from './volume-reconciler.ts';
 
@@ -28,6 +29,9 @@ describe('what is told about a volume', () => {
   /** Kind, name and namespace of the subject, and the reason. */
   let told: string[];
   let version: number;
+  /** Ids of the volumes that were ended. */
+  let ended: string[];
+  let isInUse: boolean;
 
   beforeEach(() => {
     volumes = new ToldCache();
@@ -35,6 +39,8 @@ describe('what is told about a volume', () => {
     problem = undefined;
     told = [];
     version = 0;
+    ended = [];
+    isInUse = false;
     reconciler = newReconciler(60_000);
   });
   afterEach(() => reconciler.stop());
@@ -54,9 +60,14 @@ describe('what is told about a volume', () => {
     };
     return new VolumeReconciler({
       ...{ famfsVolumes: volumes, famfsPools: pools, reports: { onChange: () => () => undefined } },
-      ...{ records: new MemoryRecords(), pools: known, log, patienceMs },
+      ...{ records: new MemoryRecords(), pools: known, log, patienceMs, end },
       events: { record },
     });
+  }
+
+  async function end(volumeId: string): Promise<void> {
+    if (isInUse) throw new DriverError('volume-in-use', 'Node b has it.');
+    ended.push(volumeId);
   }
 
   function record({ kind, metadata }: ApiObject, { type, reason }: EventNote): void {
@@ -143,6 +154,27 @@ describe('what is told about a volume', () => {
       status: statusOfVolume({ ...unclaimed, status }, undefined, new Date()),
     });
     await untilTold(['FamfsVolume Warning MasterAway', 'FamfsVolume Warning MasterAway']);
+  });
+
+  it('ends a volume whose record names its life as one to be ended, and no other', async () => {
+    reconciler.start();
+    put({ phase: 'Ready' }, { annotations: { [endAnnotation]: 'of another life' } });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.deepEqual(ended, []);
+    put({ phase: 'Ready' }, { annotations: { [endAnnotation]: 'v' } });
+    await waitUntil('it is ended', () => ended.length > 0);
+    assert.deepEqual([ended, told], [['v'], []]);
+  });
+
+  it('does not end one that a node has published, and says so', async () => {
+    isInUse = true;
+    reconciler.start();
+    put({ phase: 'Ready' }, { annotations: { [endAnnotation]: 'v' } });
+    await untilTold(both('Warning', 'VolumeInUse'));
+    assert.deepEqual(ended, []);
+    isInUse = false;
+    put({ phase: 'Ready' }, { annotations: { [endAnnotation]: 'v' } });
+    await waitUntil('it is ended', () => ended.length > 0);
   });
 
   it('is that its record is needed, to who deletes it', async () => {

@@ -1,13 +1,15 @@
 // Looks after FamfsVolumes that nobody is calling for (volumes/record-upkeep.ts): lets them follow the master when it moved, and
 // tells people, at the volume and at its claim, why one does not go on. Runs where the Lease is held.
+import { DriverError, isRecordConflict } from '../errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import { problemOf } from '../volumes/pool-choice.ts';
 import type { PoolFacts, Pools } from '../volumes/pool-facts.ts';
 import { tendRecords } from '../volumes/record-upkeep.ts';
+import type { RecordProblem } from '../volumes/volume-record.ts';
 import type { VolumeRecords } from '../volumes/volume-records.ts';
 import type { EventNote, EventRecorder } from './event-recorder.ts';
 import type { FamfsPool } from './famfs-pool.ts';
-import type { FamfsVolume } from './famfs-volume.ts';
+import { endAnnotation, type FamfsVolume } from './famfs-volume.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { NodeReports } from './node-reports.ts';
 import type { ObjectCache } from './object-cache.ts';
@@ -19,6 +21,8 @@ export interface VolumeReconcilerParts {
   readonly reports: Pick<NodeReports, 'onChange'>;
   readonly records: VolumeRecords;
   readonly pools: Pools;
+  /** Ends the volume with this id. @throws DriverError `volume-in-use` while a node has it published or may have */
+  readonly end: (volumeId: string, signal: AbortSignal) => Promise<void>;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly log: Logger;
   /** A volume that is made in less gives nobody anything to read. */
@@ -38,13 +42,15 @@ export class VolumeReconciler {
   readonly #told = new Map<string, string>();
   /** Since when a volume is known not to be ready. */
   readonly #unreadySinceMs = new Map<string, number>();
+  /** Why volumes are not ended that a person asks to end, by the names of their objects. */
+  readonly #endProblems = new Map<string, RecordProblem>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #subscriptions: (() => void)[] = [];
 
   constructor(parts: VolumeReconcilerParts) {
     this.#parts = parts;
-    const work = (name: string): Promise<number | undefined> =>
-      name === upkeep ? this.#tend() : this.#look(name);
+    const work = (name: string, signal: AbortSignal): Promise<number | undefined> =>
+      name === upkeep ? this.#tend() : this.#look(name, signal);
     this.#queue = new KeyedQueue({ work, log: parts.log });
   }
 
@@ -76,16 +82,35 @@ export class VolumeReconciler {
     return lookAgainMs;
   }
 
-  async #look(name: string): Promise<number | undefined> {
+  async #look(name: string, signal: AbortSignal): Promise<number | undefined> {
     const { famfsVolumes, pools } = this.#parts;
     const volume = famfsVolumes.get(name);
     if (volume === undefined) {
       this.#told.delete(name);
       this.#unreadySinceMs.delete(name);
+      this.#endProblems.delete(name);
       return undefined;
     }
+    if (isToEnd(volume)) await this.#end(volume, signal);
+    else this.#endProblems.delete(name);
     const facts = isUnready(volume) ? await pools.list() : [];
-    return this.#tell(volume, facts);
+    const againMs = this.#tell(volume, facts);
+    return this.#endProblems.has(name) ? lookAgainMs : againMs;
+  }
+
+  /** Nobody but a person asks for it: the orchestrator that had the volume made does not know of it. */
+  async #end({ metadata, spec }: FamfsVolume, signal: AbortSignal): Promise<void> {
+    const { end, log } = this.#parts;
+    const id = spec.volume?.id ?? '';
+    try {
+      await end(id, signal);
+      this.#endProblems.delete(metadata.name);
+      log.info('volume ended on request', { volumeId: id });
+    } catch (error) {
+      if (signal.aborted || isRecordConflict(error)) throw error;
+      const { reason, message } = DriverError.from(error);
+      this.#endProblems.set(metadata.name, { reason, message });
+    }
   }
 
   /** @returns after how many milliseconds there may be more to say, though nothing changes */
@@ -96,6 +121,7 @@ export class VolumeReconciler {
     const note = noteOn(volume, {
       poolProblem: pool && problemOf(pool),
       takesLong: leftMs <= 0,
+      endProblem: this.#endProblems.get(name),
       wasTold: this.#told.has(name),
     });
     if (note === undefined) {
@@ -128,4 +154,9 @@ export class VolumeReconciler {
     this.#unreadySinceMs.set(name, sinceMs);
     return sinceMs + (this.#parts.patienceMs ?? defaultPatienceMs) - performance.now();
   }
+}
+
+/** Whether a person asks for the end of this very life of it. */
+function isToEnd({ metadata, spec }: FamfsVolume): boolean {
+  return spec.volume !== undefined && metadata.annotations?.[endAnnotation] === spec.volume.id;
 }

@@ -109,6 +109,7 @@ function buildController(
     events.record(claimObject(claim, name), { type: 'Warning', reason: conditionReason(reason), message });
   };
   const provisioner = new Provisioner({ records, pools, reportDelayMs, onRefusal });
+  const end = (volumeId: string, signal: AbortSignal): Promise<void> => provisioner.delete(volumeId, signal);
   const csi = new RpcServer({ name: 'csi', logger: log, metrics, quietMethods });
   const probe = (): boolean => caches.areSynced;
   csi.addService(identityService, identityHandlers({ driverName, version: driverVersion, probe }));
@@ -116,7 +117,7 @@ function buildController(
   const work = (): readonly LedPart[] => [
     new PoolReconciler({ client, famfsPools, reports, records, events, log }),
     new NodeReconciler({ client, nodes, csiNodes, reports, driverName, log }),
-    new VolumeReconciler({ famfsVolumes, famfsPools, reports, records, pools, events, log }),
+    new VolumeReconciler({ famfsVolumes, famfsPools, reports, records, pools, end, events, log }),
   ];
   const elect = (): LeaderElection => new LeaderElection({ client, namespace, name: leaseName, log });
   return { csi, events, leading: new Leading({ elect, work, log }) };
