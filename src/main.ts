@@ -36,42 +36,55 @@ Options:
 /** Exit statuses: 2 for what the user wrote wrongly, 1 for everything else that ends the program. */
 const usageStatus = 2;
 
-async function main(argv: readonly string[]): Promise<number> {
-  const [role, ...rest] = argv;
-  const wantsHelp = rest.includes('--help') || rest.includes('-h');
-  switch (role) {
-    case 'controller':
-      if (wantsHelp) return print(helpText(controllerRole));
-      await (await import('./roles/controller.ts')).runController(rest);
-      return 0;
-    case 'node':
-      if (wantsHelp) return print(helpText(nodeRole));
-      await (await import('./roles/node.ts')).runNode(rest);
-      return 0;
-    case 'agent':
-      if (wantsHelp) return print(helpText(agentRole));
-      await (await import('./roles/agent.ts')).runAgent(rest);
-      return 0;
-    case 'mounter':
-      if (wantsHelp) return print(helpText(mounterRole));
-      await (await import('./roles/mounter.ts')).runMounter(rest);
-      return 0;
-    case 'all-in-one':
-      if (wantsHelp) return print(helpText(allInOneRole));
-      await (await import('./roles/all-in-one.ts')).runAllInOne(rest);
-      return 0;
-    case 'mounter-worker':
-      // Started by the mounter alone; it lives until its channel closes.
-      (await import('./roles/mounter-worker.ts')).runMounterWorker(rest);
-      return 0;
-    case 'state':
-      if (wantsHelp) return print(helpText(stateRole));
-      return await (await import('./roles/state.ts')).runState(rest, process.stdout);
-    case 'preflight':
-      if (wantsHelp) return print(helpText(preflightRole));
-      return await (await import('./roles/preflight.ts')).runPreflight(rest, process.stdout);
-    case 'inspect':
-      return await (await import('./roles/inspect.ts')).runInspect(rest, process);
+/** What a role does with its arguments; it may give, or promise, an exit status. */
+type Run = (argv: readonly string[]) => unknown;
+
+interface Role {
+  /** For `famfs-csi ROLE --help`; one without it reads its arguments itself. */
+  readonly options?: Parameters<typeof helpText>[0];
+  /** Loads its code, and not before: a bundle has the code of its own roles only (tools/bundle.ts). */
+  load(): Promise<Run>;
+}
+
+const roles: Readonly<Record<string, Role>> = {
+  controller: {
+    options: controllerRole,
+    load: async () => (await import('./roles/controller.ts')).runController,
+  },
+  node: { options: nodeRole, load: async () => (await import('./roles/node.ts')).runNode },
+  agent: { options: agentRole, load: async () => (await import('./roles/agent.ts')).runAgent },
+  mounter: { options: mounterRole, load: async () => (await import('./roles/mounter.ts')).runMounter },
+  'all-in-one': {
+    options: allInOneRole,
+    load: async () => (await import('./roles/all-in-one.ts')).runAllInOne,
+  },
+  inspect: {
+    load: async () => {
+      const { runInspect } = await import('./roles/inspect.ts');
+      return (argv) => runInspect([...argv], process);
+    },
+  },
+  state: {
+    options: stateRole,
+    load: async () => {
+      const { runState } = await import('./roles/state.ts');
+      return (argv) => runState(argv, process.stdout);
+    },
+  },
+  preflight: {
+    options: preflightRole,
+    load: async () => {
+      const { runPreflight } = await import('./roles/preflight.ts');
+      return (argv) => runPreflight(argv, process.stdout);
+    },
+  },
+};
+
+/** Started by the mounter alone, and told to nobody; it lives until its channel closes. */
+const worker: Role = { load: async () => (await import('./roles/mounter-worker.ts')).runMounterWorker };
+
+async function main([name, ...argv]: readonly string[]): Promise<number> {
+  switch (name) {
     case '--version':
     case 'version':
       return print(driverVersion);
@@ -82,13 +95,28 @@ async function main(argv: readonly string[]): Promise<number> {
     case undefined:
       console.error(help);
       return usageStatus;
-    default: {
-      const roles = ['controller', 'node', 'agent', 'mounter', 'all-in-one', 'inspect', 'state', 'preflight'];
-      const question = didYouMean(role, roles);
-      console.error(`famfs-csi has no role ${JSON.stringify(role)}.${question} See famfs-csi --help.`);
-      return usageStatus;
-    }
+    case 'mounter-worker':
+      return run(worker, argv);
+    default:
+      return runRole(name, argv);
   }
+}
+
+async function runRole(name: string, argv: readonly string[]): Promise<number> {
+  const role = Object.hasOwn(roles, name) ? roles[name] : undefined;
+  if (role === undefined) {
+    const question = didYouMean(name, Object.keys(roles));
+    console.error(`famfs-csi has no role ${JSON.stringify(name)}.${question} See famfs-csi --help.`);
+    return usageStatus;
+  }
+  const wantsHelp = argv.includes('--help') || argv.includes('-h');
+  if (wantsHelp && role.options !== undefined) return print(helpText(role.options));
+  return run(role, argv);
+}
+
+async function run(role: Role, argv: readonly string[]): Promise<number> {
+  const status = await (await role.load())(argv);
+  return typeof status === 'number' ? status : 0;
 }
 
 function print(text: string): number {
