@@ -1,10 +1,10 @@
 // What a cluster tells, and what an administrator does, when a famfs daemon dies (docs/failures.md).
 import assert from 'node:assert/strict';
 import { famfsDaemons } from '../world/driver-pods.ts';
+import { poolOnNode } from '../world/node-report.ts';
 import { scenario } from '../world/scenario.ts';
 import { poolUuid } from '../world/static-volume.ts';
 import { filledClaim } from '../world/tireless-reader.ts';
-import type { World } from '../world/world.ts';
 
 const node = 'node-b';
 
@@ -20,7 +20,7 @@ scenario(
     world.console.on(node, 'kill', '-KILL', String(daemon));
 
     const { phase, problem } = await world.until(`${node} reports the pool as unhealthy`, async () => {
-      const pool = await poolOnNode(world, uuid);
+      const pool = await poolOnNode(world, node, uuid);
       return pool.phase === 'Unhealthy' && pool;
     });
     assert.deepEqual([phase, problem.reason], ['Unhealthy', 'pool-dead']);
@@ -44,13 +44,8 @@ scenario(
     assert.notEqual(daemons.get(uuid) ?? daemon, daemon);
     for (const [pool, pid] of others) assert.equal(daemons.get(pool), pid);
     await world.until('the node reports the pool as ready', async () => {
-      return (await poolOnNode(world, uuid)).phase === 'Ready';
+      return (await poolOnNode(world, node, uuid)).phase === 'Ready';
     });
   },
   { needs: 'console', timeoutMs: 600_000 },
 );
-
-async function poolOnNode(world: World, uuid: string) {
-  const { status } = await world.read('famfs.io/v1alpha1', 'FamfsNode', node);
-  return status.pools.find((pool: { readonly uuid: string }) => pool.uuid === uuid);
-}

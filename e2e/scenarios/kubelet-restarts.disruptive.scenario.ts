@@ -1,6 +1,6 @@
 // What pods and the driver notice when a node's kubelet ends.
 import assert from 'node:assert/strict';
-import { driverPods, nodePlugins } from '../world/driver-pods.ts';
+import { driverPod, nodePlugins } from '../world/driver-pods.ts';
 import { scenario } from '../world/scenario.ts';
 import { filledClaim, TirelessReader } from '../world/tireless-reader.ts';
 
@@ -32,10 +32,10 @@ scenario(
     await reader.neverNoticed();
 
     async function pluginOf(): Promise<unknown> {
-      const [pod] = await driverPods(world, nodePlugins, node);
+      const { metadata, status } = await driverPod(world, nodePlugins, node);
       return [
-        pod?.metadata.uid,
-        pod?.status.containerStatuses.map((container: { restartCount: number }) => container.restartCount),
+        metadata.uid,
+        status.containerStatuses.map((container: { restartCount: number }) => container.restartCount),
       ];
     }
   },
