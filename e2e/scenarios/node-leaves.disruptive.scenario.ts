@@ -1,8 +1,10 @@
 // Pods that leave a node in a hurry, and what becomes of their volumes.
 import assert from 'node:assert/strict';
 import { volumeOf } from '../world/claimed-volume.ts';
-import { driverPods, mounters, nodePlugins } from '../world/driver-pods.ts';
+import { isReady } from '../world/conditions.ts';
+import { driverPod, mounters, nodePlugins } from '../world/driver-pods.ts';
 import { kubectl } from '../world/kubectl.ts';
+import { publishedOn } from '../world/node-report.ts';
 import { podSpec } from '../world/pod-shapes.ts';
 import { scenario } from '../world/scenario.ts';
 import { filledClaim, TirelessReader } from '../world/tireless-reader.ts';
@@ -30,7 +32,9 @@ scenario(
     });
     await world.until('both pods run on the node', async () => (await ready(node)).length === 2);
     const id = (await volumeOf(world, claim)).spec.csi.volumeHandle;
-    await world.until('the node reports the volume', async () => (await published(world)).includes(id));
+    await world.until('the node reports the volume', async () =>
+      (await publishedOn(world, node)).includes(id),
+    );
     const before = await driverUids(world);
 
     world.undoAtEnd('the node is drained', () => void kubectl(world, 'uncordon', node));
@@ -48,7 +52,7 @@ scenario(
       assert.equal(await world.inPod(pod.metadata.name, 'head', '-c', '3', '/data/data'), 'xxx');
     await world.until(
       'the node has it published no more',
-      async () => !(await published(world)).includes(id),
+      async () => !(await publishedOn(world, node)).includes(id),
     );
     assert.deepEqual(await driverUids(world), before);
     await reader.neverNoticed();
@@ -56,13 +60,7 @@ scenario(
     async function ready(on: string) {
       const pods = await world.api.list('v1', 'Pod', world.namespace, 'app=drained');
       return pods.filter(
-        (pod) =>
-          pod.spec.nodeName === on &&
-          pod.metadata.deletionTimestamp === undefined &&
-          pod.status.conditions?.some(
-            (condition: { readonly type: string; readonly status: string }) =>
-              condition.type === 'Ready' && condition.status === 'True',
-          ),
+        (pod) => pod.spec.nodeName === on && pod.metadata.deletionTimestamp === undefined && isReady(pod),
       );
     }
   },
@@ -76,7 +74,9 @@ scenario(
     await world.pod({ name: 'forced', node, volumes: [{ claim: 'data', readOnly: true }] });
     const volume = await volumeOf(world, 'data');
     const id = volume.spec.csi.volumeHandle;
-    await world.until('the node reports the volume', async () => (await published(world)).includes(id));
+    await world.until('the node reports the volume', async () =>
+      (await publishedOn(world, node)).includes(id),
+    );
     await world.console.stop(`${node}.kubelet`);
     world.undoAtEnd('kubelet is stopped', () => world.console.start(`${node}.kubelet`));
     const { status, stderr } = kubectl(
@@ -127,16 +127,7 @@ function preferring(name: string) {
   };
 }
 
-/** What the node last reported as published. */
-async function published(world: World): Promise<readonly string[]> {
-  const { status } = await world.read('famfs.io/v1alpha1', 'FamfsNode', node);
-  return status.publishedVolumeIDs;
-}
-
 async function driverUids(world: World): Promise<string[]> {
-  const pods = [
-    ...(await driverPods(world, nodePlugins, node)),
-    ...(await driverPods(world, mounters, node)),
-  ];
+  const pods = [await driverPod(world, nodePlugins, node), await driverPod(world, mounters, node)];
   return pods.map(({ metadata }) => metadata.uid);
 }
