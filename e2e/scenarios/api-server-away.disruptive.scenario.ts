@@ -1,9 +1,10 @@
 // What goes on without an API server. The driver's publish needs none; kubelet itself asks for the claim once more before it starts a
 // new pod.
 import assert from 'node:assert/strict';
-import { driverPods, mounters, nodePlugins } from '../world/driver-pods.ts';
-import type { Fields, KubeObject } from '../world/kube-api.ts';
+import { driverPod, mounters, nodePlugins } from '../world/driver-pods.ts';
+import type { KubeObject } from '../world/kube-api.ts';
 import { containersOf, isReady, killContainer, runs } from '../world/node-containers.ts';
+import { reportedAnew } from '../world/node-report.ts';
 import { scenario } from '../world/scenario.ts';
 import { poolUuid } from '../world/static-volume.ts';
 import { filledClaim, TirelessReader } from '../world/tireless-reader.ts';
@@ -21,8 +22,8 @@ scenario(
     // Runs only while it can read.
     const command = ['sh', '-c', 'head -c 3 /data/data && exec sleep 1000000'];
     const user = await world.pod({ name: 'user', node, volumes, command });
-    const plugin = await onlyPod(world, nodePlugins);
-    const mounter = await onlyPod(world, mounters);
+    const plugin = await driverPod(world, nodePlugins, node);
+    const mounter = await driverPod(world, mounters, node);
     const killed = [user, plugin, mounter].flatMap(containersOf);
     assert.deepEqual(killed.map(({ name }) => name).sort(), ['agent', 'main', 'mounter', 'node']);
 
@@ -36,7 +37,7 @@ scenario(
 
     world.console.start('kube-apiserver');
     await world.until('the driver’s pods are ready, and the same', async () => {
-      const pods = [await onlyPod(world, nodePlugins), await onlyPod(world, mounters)];
+      const pods = [await driverPod(world, nodePlugins, node), await driverPod(world, mounters, node)];
       const statuses = pods.flatMap(({ status }) => status.containerStatuses);
       return (
         pods.every(({ metadata }, index) => metadata.uid === [plugin, mounter][index]?.metadata.uid) &&
@@ -44,13 +45,8 @@ scenario(
       );
     });
     assert.equal(await world.inPod('user', 'head', '-c', '3', '/data/data'), 'xxx');
-    const uuid = await poolUuid(world, 'both');
-    const since = Date.now();
-    await world.until(`${node} reports what there is`, async () => {
-      const { status } = await world.read('famfs.io/v1alpha1', 'FamfsNode', node);
-      const pool = status.pools.find((each: Fields) => each.uuid === uuid);
-      return Date.parse(status.reportedAt) > since && pool.phase === 'Ready' && pool.binds === 2;
-    });
+    const { pool } = await reportedAnew(world, node, await poolUuid(world, 'both'));
+    assert.equal(pool.binds, 2);
     await world.pod({ name: 'new', node, volumes });
     await reader.neverNoticed();
   },
@@ -61,7 +57,7 @@ scenario(
   'the API server is stopped once kubelet has resolved a volume: the publish that was held up completes, and the pod runs as soon as kubelet is answered again',
   async (world) => {
     const claim = await filledClaim(world, 'both', 'node-a');
-    const mounter = await onlyPod(world, mounters);
+    const mounter = await driverPod(world, mounters, node);
     const held = holdUp(world, mounter);
     const { metadata } = await world.startPod({
       name: 'user',
@@ -85,12 +81,6 @@ scenario(
   },
   { needs: 'console', timeoutMs: 900_000 },
 );
-
-async function onlyPod(world: World, workload: typeof mounters): Promise<KubeObject> {
-  const [pod, ...others] = await driverPods(world, workload, node);
-  assert.deepEqual(others, []);
-  return pod ?? assert.fail(`${workload.name} has no pod on ${node}`);
-}
 
 async function stopApiServer(world: World): Promise<void> {
   await world.console.stop('kube-apiserver');
