@@ -46,54 +46,64 @@ export interface CheckGroup {
   readonly checks: readonly NodeCheck[];
 }
 
+/** What decides about several checks, and is looked at once. */
+interface Sight {
+  readonly host: NodeCheck;
+  readonly inKernel: ReturnType<typeof readFamfsInKernel>;
+}
+
 /** Looks at everything. Fails never: what cannot be looked at is not called missing, but why it cannot be is. */
 export async function preflight(places: PreflightPlaces): Promise<CheckGroup[]> {
-  const { location, mode, famfsBinDir } = places;
-  const host = await hostCheck(location);
-  const isSeen = host.state !== 'missing';
-  const inKernel = readFamfsInKernel(location);
-  const table = ownMounts();
-  const isFuse = mode === 'fuse' || (mode === 'auto' && !inKernel.standalone);
-  const ofHost = (name: string, look: () => NodeCheck): NodeCheck => (isSeen ? look() : unseen(name));
+  const { location, sysfsRoot, devRoot, allowDriverSwitch } = places;
+  const sight = { host: await hostCheck(location), inKernel: readFamfsInKernel(location) };
   return [
-    {
-      title: 'Host',
-      checks: [
-        host,
-        rightsCheck(location.kind === 'host' ? ['CAP_SYS_ADMIN', 'CAP_SYS_PTRACE'] : ['CAP_SYS_ADMIN']),
-        ofHost('launcher', () => launcherCheck(places.launcher, isFuse)),
-        memlockCheck(location),
-      ],
-    },
-    {
-      title: 'Kernel',
-      checks: [
-        ...kernelCallChecks(),
-        famfsKernelCheck(inKernel, mode, isSimulator(location, famfsBinDir)),
-        ofHost('fuse-device', () => fuseDeviceCheck(location, mode, inKernel)),
-      ],
-    },
-    {
-      title: 'famfs',
-      checks: [
-        isSeen ? await famfsProgramCheck(location, famfsBinDir) : unseen('famfs-programs'),
-        identityCheck(places.systemUuidPath),
-      ],
-    },
-    {
-      title: 'Memory',
-      checks: deviceChecks(places.sysfsRoot, places.devRoot, places.allowDriverSwitch),
-    },
-    {
-      title: 'Directories',
-      checks: [
-        ...places.kubeletDirs.map((folder) => propagationCheck(folder, false, location, table)),
-        propagationCheck(path.dirname(places.poolDir), true, location, table),
-        poolPlacesCheck(places.poolDir, places.shadowDir, location),
-        socketCheck(places.socket),
-      ],
-    },
+    { title: 'Host', checks: hostChecks(places, sight) },
+    { title: 'Kernel', checks: kernelChecks(places, sight) },
+    { title: 'famfs', checks: await famfsChecks(places, sight) },
+    { title: 'Memory', checks: deviceChecks(sysfsRoot, devRoot, allowDriverSwitch) },
+    { title: 'Directories', checks: directoryChecks(places) },
   ];
+}
+
+function hostChecks({ location, mode, launcher }: PreflightPlaces, sight: Sight): NodeCheck[] {
+  const isFuse = mode === 'fuse' || (mode === 'auto' && !sight.inKernel.standalone);
+  return [
+    sight.host,
+    rightsCheck(location.kind === 'host' ? ['CAP_SYS_ADMIN', 'CAP_SYS_PTRACE'] : ['CAP_SYS_ADMIN']),
+    isEntered(sight) ? launcherCheck(launcher, isFuse) : unseen('launcher'),
+    memlockCheck(location),
+  ];
+}
+
+function kernelChecks({ location, mode, famfsBinDir }: PreflightPlaces, sight: Sight): NodeCheck[] {
+  return [
+    ...kernelCallChecks(),
+    famfsKernelCheck(sight.inKernel, mode, isSimulator(location, famfsBinDir)),
+    isEntered(sight) ? fuseDeviceCheck(location, mode, sight.inKernel) : unseen('fuse-device'),
+  ];
+}
+
+async function famfsChecks(places: PreflightPlaces, sight: Sight): Promise<NodeCheck[]> {
+  const { location, famfsBinDir, systemUuidPath } = places;
+  return [
+    isEntered(sight) ? await famfsProgramCheck(location, famfsBinDir) : unseen('famfs-programs'),
+    identityCheck(systemUuidPath),
+  ];
+}
+
+function directoryChecks(places: PreflightPlaces): NodeCheck[] {
+  const { kubeletDirs, poolDir, shadowDir, socket, location } = places;
+  const table = ownMounts();
+  return [
+    ...kubeletDirs.map((folder) => propagationCheck(folder, false, location, table)),
+    propagationCheck(path.dirname(poolDir), true, location, table),
+    poolPlacesCheck(poolDir, shadowDir, location),
+    socketCheck(socket),
+  ];
+}
+
+function isEntered({ host }: Sight): boolean {
+  return host.state !== 'missing';
 }
 
 function unseen(name: string): NodeCheck {
