@@ -68,30 +68,7 @@ export function controllerHandlers(options: ControllerServiceOptions): Handlers<
       volume: wireVolume(await required(provisioner, volumeId)),
       status: {},
     }),
-    getCapacity: async (request) => {
-      const asked = request.volumeCapabilities;
-      const hasWriter = asked.length > 0 && parseCapabilities(asked).some(isWriter);
-      const parameters = parseClassParameters(checkedMap(request.parameters, 'parameters'));
-      const segments = request.accessibleTopology?.segments;
-      const uuids =
-        segments === undefined
-          ? undefined
-          : new Set(poolsOfTopology(checkedMap(segments, 'accessible_topology')));
-      const [facts, volumes, slots, published, bound] = await Promise.all([
-        pools.list(),
-        records.list(),
-        records.slots(),
-        pools.publishedVolumeIds(),
-        pools.boundSlots(),
-      ]);
-      const occupancy = { volumes, slots, published, bound };
-      const capacity = capacityOf({ parameters, uuids, hasWriter }, facts, occupancy);
-      return {
-        availableCapacity: capacity.availableBytes,
-        maximumVolumeSize: { value: capacity.maximumVolumeBytes },
-        minimumVolumeSize: { value: capacity.minimumVolumeBytes },
-      };
-    },
+    getCapacity: async (request) => capacityAnswer(request, records, pools),
     controllerGetVolumeHealth: async (request) => {
       checkedMap(request.secrets, 'secrets', { secret: true });
       const record = await required(provisioner, request.volumeId);
@@ -99,8 +76,8 @@ export function controllerHandlers(options: ControllerServiceOptions): Handlers<
     },
     controllerListVolumeHealth: async (request) => {
       checkedMap(request.secrets, 'secrets', { secret: true });
-      const [volumes, facts] = await Promise.all([readyVolumes(records), pools.list()]);
-      const ill = volumes.filter((record) => healthOf(record, facts).healthStatuses.length > 0);
+      const facts = await pools.list();
+      const ill = await illVolumes(records, facts);
       const { entries, nextToken } = pageOf(ill, idOf, request.maxEntries, request.startingToken);
       return { entries: entries.map((record) => healthOf(record, facts)), nextToken };
     },
@@ -147,6 +124,43 @@ function wireVolume({ spec }: VolumeRecord) {
     volumeContext: { pool: spec.poolUuid, path: slotPath(spec.slot), access: spec.access },
     accessibleTopology: [{ segments: { [topologyKey(spec.poolUuid)]: 'true' } }],
   };
+}
+
+interface CapacityRequest {
+  readonly volumeCapabilities: VolumeCapability[];
+  readonly parameters: Record<string, string>;
+  readonly accessibleTopology?: { readonly segments: Readonly<Record<string, string>> } | null | undefined;
+}
+
+/** How much a class could still have where it is asked about (design 3): everywhere, when no topology is named. */
+async function capacityAnswer(request: CapacityRequest, records: VolumeRecords, pools: Pools) {
+  const asked = request.volumeCapabilities;
+  const hasWriter = asked.length > 0 && parseCapabilities(asked).some(isWriter);
+  const parameters = parseClassParameters(checkedMap(request.parameters, 'parameters'));
+  const segments = request.accessibleTopology?.segments;
+  const uuids =
+    segments === undefined
+      ? undefined
+      : new Set(poolsOfTopology(checkedMap(segments, 'accessible_topology')));
+  const [facts, volumes, slots, published, bound] = await Promise.all([
+    pools.list(),
+    records.list(),
+    records.slots(),
+    pools.publishedVolumeIds(),
+    pools.boundSlots(),
+  ]);
+  const occupancy = { volumes, slots, published, bound };
+  const capacity = capacityOf({ parameters, uuids, hasWriter }, facts, occupancy);
+  return {
+    availableCapacity: capacity.availableBytes,
+    maximumVolumeSize: { value: capacity.maximumVolumeBytes },
+    minimumVolumeSize: { value: capacity.minimumVolumeBytes },
+  };
+}
+
+async function illVolumes(records: VolumeRecords, facts: readonly PoolFacts[]): Promise<VolumeRecord[]> {
+  const volumes = await readyVolumes(records);
+  return volumes.filter((record) => healthOf(record, facts).healthStatuses.length > 0);
 }
 
 interface ValidateRequest {
