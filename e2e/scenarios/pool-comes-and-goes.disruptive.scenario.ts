@@ -1,6 +1,7 @@
 // What the cluster makes of a pool whose memory disappears from a node, and comes back.
 import assert from 'node:assert/strict';
 import { famfsDaemons } from '../world/driver-pods.ts';
+import { poolLabel } from '../world/own-pool.ts';
 import { scenario } from '../world/scenario.ts';
 import { poolUuid, simulatedNode } from '../world/static-volume.ts';
 import { filledClaim } from '../world/tireless-reader.ts';
@@ -15,7 +16,7 @@ scenario(
     const claim = await filledClaim(world, 'both', 'node-a');
     const volumes = [{ claim, readOnly: true }];
     const uuid = await poolUuid(world, 'both');
-    const key = `topology.famfs.io/pool-${uuid}`;
+    const key = poolLabel(uuid);
     assert.equal(await isKnown(world, key), true);
     plug(world, 'unplug');
     let isPlugged = false;
