@@ -1,6 +1,7 @@
 // A pool of a scenario's own, for what the given ones do not allow. It lies on a device that is kept for this; a file system that an
 // earlier scenario left there is adopted. One at a time, so the scenarios that use it are in one file. Must not know them.
 import type { Fields } from './kube-api.ts';
+import { servingPool } from './own-pool.ts';
 import type { World } from './world.ts';
 
 export const sparePoolDevice = 'dax6.0';
@@ -23,17 +24,7 @@ export async function sparePool(world: World, settings: SparePoolSettings): Prom
   const place = fileSystemUUID === undefined ? { format } : { fileSystemUUID };
   const spec = { ...place, writes, deletedVolumes };
   await world.apply({ apiVersion, kind: 'FamfsPool', metadata: { name }, spec });
-  const uuid = await world.until(`pool ${name} is ready`, async () => {
-    const pool = await world.read(apiVersion, 'FamfsPool', name);
-    const isReady = pool.status?.conditions?.some(
-      (condition: Fields) => condition.type === 'Ready' && condition.status === 'True',
-    );
-    return isReady && (pool.status.fileSystemUUID as string);
-  });
-  await world.until(`all nodes are labelled with pool ${name}`, async () => {
-    const nodes = await world.api.list('v1', 'Node');
-    return nodes.every(({ metadata }) => metadata.labels[`topology.famfs.io/pool-${uuid}`] === 'true');
-  });
+  await servingPool(world, name);
   return name;
 }
 
