@@ -9,6 +9,7 @@ import { ApiServer, sharedServerVariable } from '../test/api-server.ts';
 import { goVersion } from '../tools/go-program.ts';
 import { forbidInstalling, noInstallHelp } from '../tools/needed-packages.ts';
 import { projectRoot } from '../tools/run-tool.ts';
+import { isRunning } from './cluster/cluster.ts';
 import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { neededPackages } from './cluster/needed-programs.ts';
 import { bringDown, bringUp, runInCluster } from './cluster-part.ts';
@@ -76,14 +77,22 @@ async function main(): Promise<number> {
     console.log(usage());
     return 0;
   }
-  const minor = values.kubernetes;
-  if (minor !== undefined && !otherMinors().includes(minor)) {
-    console.error(`there is no other Kubernetes ${JSON.stringify(minor)}\n\n${usage()}`);
-    return 2;
-  }
-  if (minor !== undefined) chooseKubernetes(minor);
   if (values['no-install']) forbidInstalling();
   const folder = new ClusterFolder(values.cluster);
+  const minor = values.kubernetes;
+  if (minor !== undefined) {
+    if (!otherMinors().includes(minor)) {
+      console.error(`there is no other Kubernetes ${JSON.stringify(minor)}\n\n${usage()}`);
+      return 2;
+    }
+    const isOfApi = (place: string): boolean => place === 'api' || place.endsWith('.api.test.ts');
+    const isForCluster = positionals.length === 0 || !positionals.every(isOfApi);
+    if (isForCluster && isRunning(folder)) {
+      console.error(`The cluster ${folder.name} runs already, as it was made: name another by --cluster.`);
+      return 2;
+    }
+    chooseKubernetes(minor);
+  }
   const [first, ...rest] = positionals;
   if (first === 'up' && rest.length === 0) return bringUp(folder);
   if (first === 'down' && rest.length === 0) return bringDown(folder);
