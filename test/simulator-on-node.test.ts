@@ -249,16 +249,7 @@ describe('the simulator on a node', { skip }, () => {
     assert.ok(pool.simulated);
     assert.equal(mounter.client.view.state?.launcher, 'cgroup');
     mkdirSync(path.dirname(first.path(target)), { recursive: true });
-    await mounter.client.calls.bind({
-      poolUuid,
-      path: 'samples',
-      target,
-      volumeId: 'volume',
-      writable: false,
-      allowExec: false,
-      soleTarget: false,
-      onlySafely: false,
-    });
+    await mounter.client.calls.bind({ poolUuid, path: 'samples', target, volumeId: 'volume' });
     const { stdout } = await first.run('cat', `${target}/hello.txt`);
     assert.match(stdout, /^Hello from simulated shared memory/);
   });
