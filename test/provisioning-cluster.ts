@@ -12,6 +12,8 @@ import type { SlotMaker } from '../src/volumes/slot-maker.ts';
 import { VolumeMaker } from '../src/volumes/volume-maker.ts';
 import { slotPath, type VolumeRecord } from '../src/volumes/volume-record.ts';
 import type { VolumeRecords } from '../src/volumes/volume-records.ts';
+import { losingSlots, type Mistakes } from './cluster-mistakes.ts';
+import { slotsInUseFor } from './cluster-reports.ts';
 import { FaultyRecords } from './faulty-records.ts';
 import { MemoryRecords } from './memory-records.ts';
 import { ModelPool } from './model-pool.ts';
@@ -22,7 +24,7 @@ const pace = {
   firstBackOffMs: 1,
   longestBackOffMs: 4,
   reportIntervalMs: 0,
-  roundIntervalMs: 1000,
+  roundIntervalMs: 10,
   tellAfterMs: 0,
 };
 
@@ -37,21 +39,16 @@ export interface ToldVolume {
   readonly layout: SlotLayout;
 }
 
-interface ClusterNode {
+export interface ClusterNode {
   readonly name: string;
   isReachable: boolean;
-  /** What is published here, and what of that the node has reported. */
+  /** What is published here, and what of that the node has reported; undefined when somebody has deleted its report. */
   readonly published: Map<string, ToldVolume>;
-  reported: ReadonlySet<string>;
+  reported: ReadonlyMap<string, ToldVolume> | undefined;
+  /** How often it has reported. */
+  reports: number;
   records: FaultyRecords;
   maker: VolumeMaker;
-}
-
-/** How the cluster could be wrong, to see that this is found. */
-export interface Mistakes {
-  readonly zeroing?: 'forgotten';
-  readonly slots?: 'lost';
-  readonly published?: 'forgotten';
 }
 
 export interface ClusterOptions {
@@ -66,7 +63,7 @@ export interface ClusterOptions {
 
 export class ProvisioningCluster implements Pools {
   readonly store: VolumeRecords;
-  readonly pools: readonly ModelPool[];
+  readonly pools: ModelPool[];
   readonly nodes: readonly ClusterNode[];
   /** Volumes whose creation was answered and whose deletion was not asked for. */
   readonly live = new Map<string, ToldVolume>();
@@ -76,9 +73,11 @@ export class ProvisioningCluster implements Pools {
   readonly counts = new Map<string, number>();
   /** What pods have mounted by PersistentVolumes that an administrator made, under names of their own. */
   readonly staticBinds: { readonly poolUuid: string; readonly path: string }[] = [];
+  /** UUIDs of pools that are being reset. */
+  readonly released = new Set<string>();
   /** UUIDs of pools whose mounts answer nothing. */
   readonly hanging = new Set<string>();
-  readonly #mistakes: Mistakes;
+  readonly mistakes: Mistakes;
   readonly #volumeIds = new Set<string>();
   readonly #sleeping = new Set<FaultyRecords>();
   readonly #ending = new Set<Promise<void>>();
@@ -88,7 +87,7 @@ export class ProvisioningCluster implements Pools {
   violation: Error | undefined;
 
   constructor({ pools, nodeCount, mistakes = {} }: ClusterOptions) {
-    this.#mistakes = mistakes;
+    this.mistakes = mistakes;
     const store = new MemoryRecords();
     this.store = mistakes.slots === 'lost' ? losingSlots(store) : store;
     this.pools = pools.map(
@@ -104,7 +103,7 @@ export class ProvisioningCluster implements Pools {
     this.provisioner = new Provisioner({ records: this.controllerRecords, pools: this });
     this.nodes = Array.from({ length: nodeCount }, (_, index) => {
       const name = `node-${index}`;
-      const node = { name, isReachable: true, published: new Map(), reported: new Set<string>() };
+      const node = { name, isReachable: true, published: new Map(), reported: new Map(), reports: 0 };
       return { ...node, ...this.#newMaker(name) };
     });
   }
@@ -138,17 +137,17 @@ export class ProvisioningCluster implements Pools {
       nodes: this.nodes
         .filter(({ isReachable }) => isReachable)
         .map(({ name }) => ({ name, writers: 'safe' })),
-      problem: undefined,
+      problem: this.released.has(pool.uuid) ? { reason: 'pool-released', message: pool.name } : undefined,
     };
   }
 
   async publishedVolumeIds(): Promise<ReadonlySet<string>> {
-    if (this.#mistakes.published === 'forgotten') return new Set();
-    return new Set(this.nodes.flatMap(({ reported }) => [...reported]));
+    if (this.mistakes.published === 'forgotten') return new Set();
+    return new Set(this.nodes.flatMap(({ reported }) => [...(reported?.keys() ?? [])]));
   }
 
   async boundSlots(): Promise<BoundSlots> {
-    if (this.#mistakes.published === 'forgotten') return new BoundSlots();
+    if (this.mistakes.published === 'forgotten') return new BoundSlots();
     return new BoundSlots(this.staticBinds);
   }
 
@@ -206,6 +205,22 @@ export class ProvisioningCluster implements Pools {
     this.#report(node);
   }
 
+  /** Somebody deletes the report of a node, which makes another when it is reached and has something to say. */
+  forgetReport(index: number): void {
+    this.node(index).reported = undefined;
+    for (const { maker } of this.nodes) maker.look();
+  }
+
+  /** Every node that can be reached reports once more, as it does every minute. */
+  beat(): void {
+    for (const node of this.nodes) if (node.isReachable) this.#say(node);
+  }
+
+  /** Names of the nodes that have no report. */
+  missing(): string[] {
+    return this.nodes.filter(({ reported }) => reported === undefined).map(({ name }) => name);
+  }
+
   isPublished(volumeId: string): boolean {
     return this.nodes.some(({ published }) => published.has(volumeId));
   }
@@ -258,8 +273,13 @@ export class ProvisioningCluster implements Pools {
   }
 
   #report(node: ClusterNode): void {
-    if (node.isReachable) node.reported = new Set(node.published.keys());
+    if (node.isReachable) this.#say(node);
     for (const { maker } of this.nodes) maker.look();
+  }
+
+  #say(node: ClusterNode): void {
+    node.reported = new Map(node.published);
+    node.reports++;
   }
 
   #allPublished(): ToldVolume[] {
@@ -268,16 +288,21 @@ export class ProvisioningCluster implements Pools {
 
   #newMaker(name: string): Pick<ClusterNode, 'records' | 'maker'> {
     const records = new FaultyRecords(this.store);
+    const inUse = slotsInUseFor(this, name);
     const maker = new VolumeMaker({
       records,
       maker: this.#slotMaker(name, records),
       node: name,
       // Takes longer than whole works do, as an API server may.
       slotsInUse: async (left) => {
-        const [published, bound] = await Promise.all([this.publishedVolumeIds(), this.boundSlots()]);
+        this.beat();
+        const bound = await this.boundSlots();
+        const known = await inUse.among(left);
         for (let tick = 0; tick < slowTicks; tick++) await new Promise(setImmediate);
-        const inUse = left.filter((slot) => published.has(slot.formerVolumeId) || bound.has(slot));
-        return new Map(inUse.map(({ slot }) => [slot, 'A pod has it.']));
+        const others = left
+          .filter((slot) => bound.has(slot))
+          .map(({ slot }) => [slot, 'A pod has it.'] as const);
+        return new Map([...known, ...others]);
       },
       log: { info: () => undefined, warn: () => undefined },
       pace,
@@ -360,26 +385,10 @@ export class ProvisioningCluster implements Pools {
       this.violation ??= new Error(`the files of ${owner.name} are zeroed while somebody has them`);
       throw this.violation;
     }
-    if (this.#mistakes.zeroing !== 'forgotten') zero();
+    if (this.mistakes.zeroing !== 'forgotten') zero();
   }
 }
 
 function isSameSlot(a: ToldVolume, b: ToldVolume): boolean {
   return a.poolUuid === b.poolUuid && a.slot === b.slot;
-}
-
-/** A store that takes the record of a slot and does not keep it. */
-function losingSlots(store: MemoryRecords): VolumeRecords {
-  return {
-    get: (name) => store.get(name),
-    list: () => store.list(),
-    slots: () => store.slots(),
-    create: (record) => store.create(record),
-    update: (record) => store.update(record),
-    remove: (record) => store.remove(record),
-    createSlot: async (record) => ({ ...record, version: 'lost' }),
-    updateSlot: (record) => store.updateSlot(record),
-    removeSlot: (record) => store.removeSlot(record),
-    onChange: (listener) => store.onChange(listener),
-  };
 }

@@ -98,6 +98,39 @@ describe('a slot that a pod has mounted under the name of another volume', () =>
   });
 });
 
+describe('a slot that a node has whose report was deleted by hand', () => {
+  async function leaveUsed(): Promise<ToldVolume> {
+    const volume = await create('former');
+    cluster.publish(volume, 1);
+    cluster.setReachable(1, false);
+    cluster.forgetReport(1);
+    await remove(volume);
+    return volume;
+  }
+
+  it('is not filled with zeros before the node has reported and has it no more', async () => {
+    const { volumeId } = await leaveUsed();
+    const { problem } = await untilSlot((slot) => slot.problem !== undefined);
+    assert.match(problem?.message ?? '', /node-1 has not said what it has mounted/);
+    cluster.setReachable(1, true);
+    await untilSlot((slot) => /node-1 has it mounted for a pod/.test(slot.problem?.message ?? ''));
+    cluster.unpublish(volumeId, 1);
+    await untilSlot(({ phase }) => phase === 'Reusable');
+    assert.equal(cluster.violation, undefined);
+  });
+
+  it('would be, if nobody remembered the node', async () => {
+    await cluster.close();
+    cluster = new ProvisioningCluster({
+      pools: [{ units: 20, logEntries: 40, deletedVolumes: 'Reuse' }],
+      nodeCount: 2,
+      mistakes: { missing: 'forgotten' },
+    });
+    await leaveUsed();
+    await waitUntil('it is filled with zeros', () => cluster.violation !== undefined);
+  });
+});
+
 describe('a slot that is used again', () => {
   it('is recorded until its new volume is ready, and not afterwards', async () => {
     const { slot } = await leaveSlot();

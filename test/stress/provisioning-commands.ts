@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import * as fc from 'fast-check';
 import { DriverError, type Reason } from '../../src/errors.ts';
 import type { RecordFault } from '../faulty-records.ts';
+import { resetPool } from '../pool-resetting.ts';
 import type { ProvisioningCluster, Verb } from '../provisioning-cluster.ts';
 import {
   type Claim,
@@ -12,6 +13,7 @@ import {
   type ProvisioningModel,
   wishOf,
 } from './provisioning-model.ts';
+import { deadlineAfter } from './turn-deadline.ts';
 
 export type ProvisioningCommand = fc.AsyncCommand<ProvisioningModel, ProvisioningCluster>;
 
@@ -99,13 +101,14 @@ export async function remove(
 ): Promise<Outcome> {
   const { volume } = claim;
   if (volume === undefined) return 'volume-not-found';
-  const isUsed = cluster.isPublished(volume.volumeId);
+  // A node whose report was deleted by hand cannot have told; what its pods have is not touched all the same.
+  const isToldOf = cluster.isPublished(volume.volumeId) && cluster.missing().length === 0;
   claim.isEnding = true;
   cluster.live.delete(volume.volumeId);
   const deadline = deadlineAfter(patienceTurns);
   try {
     await deadline.limit(cluster.provisioner.delete(volume.volumeId));
-    assert.ok(!isUsed, `${claim.name} is deleted while a node has it`);
+    assert.ok(!isToldOf, `${claim.name} is deleted while a node has it`);
     model.claims.delete(claim.name);
     model.ended.push({ volume });
     return 'ok';
@@ -124,42 +127,6 @@ export async function remove(
 function reasonOf(error: unknown): Reason {
   if (error instanceof DriverError && error.reason !== 'internal') return error.reason;
   throw error;
-}
-
-interface Deadline {
-  readonly signal: AbortSignal;
-  /** The caller goes away at the deadline, and the work may go on. */
-  limit<T>(work: Promise<T>): Promise<T>;
-  end(): void;
-}
-
-function deadlineAfter(turnCount: number): Deadline {
-  const abort = new AbortController();
-  const { promise: over, reject } = Promise.withResolvers<never>();
-  over.catch(() => undefined);
-  let left = turnCount;
-  let next: NodeJS.Immediate;
-  const turn = (): void => {
-    if (left-- > 0) {
-      next = setImmediate(turn);
-      return;
-    }
-    const error = new DriverError('deadline-exceeded', 'the time is over');
-    abort.abort(error);
-    // Whoever heeds the signal answers by itself, with how far it is.
-    next = setImmediate(() => {
-      next = setImmediate(() => reject(error));
-    });
-  };
-  next = setImmediate(turn);
-  return {
-    signal: abort.signal,
-    limit: (work) => {
-      work.catch(() => undefined);
-      return Promise.race([work, over]);
-    },
-    end: () => clearImmediate(next),
-  };
 }
 
 /** Sequences of up to so many commands. */
@@ -304,6 +271,7 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       check: (model, { during }) => during === undefined || model.claims.get(during.name)?.isEnding !== true,
       run: async (model, cluster, { node, during }) => {
         const underway = during === undefined ? undefined : create(model, cluster, during.name, during.shape);
+        underway?.catch(() => undefined);
         for (let turn = 0; turn < (during?.turns ?? 0); turn++) await new Promise(setImmediate);
         cluster.restartMaker(node);
         await underway;
@@ -314,6 +282,21 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       weight: 10,
       arbitrary: fc.record({ node: number(nodeCount), isReachable: fc.boolean() }),
       run: (_, cluster, { node, isReachable }) => cluster.setReachable(node, isReachable),
+    }),
+    commandOf<{ node: number; isLost: boolean }>({
+      name: 'the report of a node is deleted by hand',
+      weight: 8,
+      arbitrary: fc.record({ node: number(nodeCount), isLost: fc.boolean() }),
+      run: (_, cluster, { node, isLost }) => {
+        if (isLost) cluster.setReachable(node, false);
+        cluster.forgetReport(node);
+      },
+    }),
+    commandOf<{ pool: number }>({
+      name: 'a pool is to be reset',
+      weight: 8,
+      arbitrary: fc.record({ pool: number(poolCount) }),
+      run: (model, cluster, { pool }) => reset(model, cluster, pool),
     }),
     commandOf<{ pool: number; node: number }>({
       name: 'another node becomes master',
@@ -355,6 +338,27 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       run: (_, cluster) => cluster.tend().catch(() => undefined),
     }),
   ];
+}
+
+/** A pool is made anew when nothing is in it, and all nodes can be asked; not while anybody has anything of it. */
+async function reset(model: ProvisioningModel, cluster: ProvisioningCluster, index: number): Promise<void> {
+  const uuid = cluster.pools[index]?.uuid;
+  const isLive = [...cluster.live.values()].some(({ poolUuid }) => poolUuid === uuid);
+  const isAway = cluster.nodes.some(({ isReachable, reported }) => !isReachable || reported === undefined);
+  const isUsed = cluster.nodes.some(({ published }) =>
+    [...published.values()].some(({ poolUuid }) => poolUuid === uuid),
+  );
+  const isRecorded = (await cluster.store.list()).some(({ spec }) => spec.poolUuid === uuid);
+  const isDone = await resetPool(cluster, index);
+  assert.equal(isDone, !isLive && !isAway && !isUsed && !isRecorded, `the reset of pool ${index}`);
+  if (!isDone) return;
+  cluster.count('a pool was reset');
+  const left = model.ended.filter(({ volume }) => volume.poolUuid !== uuid);
+  model.ended.splice(0, model.ended.length, ...left);
+  assert.deepEqual(
+    (await cluster.store.slots()).filter(({ poolUuid }) => poolUuid === uuid),
+    [],
+  );
 }
 
 function commandOf<T>(kind: Kind<T>): fc.WeightedArbitrary<ProvisioningCommand> {

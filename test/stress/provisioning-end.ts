@@ -8,6 +8,7 @@ import { isSameLayout } from '../../src/volumes/slot-layout.ts';
 import { isHeld } from '../../src/volumes/slot-promise.ts';
 import { slotPath, type VolumeRecord } from '../../src/volumes/volume-record.ts';
 import type { ModelPool } from '../model-pool.ts';
+import { removeStragglers } from '../pool-resetting.ts';
 import { type ProvisioningCluster, unitBytes } from '../provisioning-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { create, remove } from './provisioning-commands.ts';
@@ -31,7 +32,11 @@ export async function bringToAnEnd(model: ProvisioningModel, cluster: Provisioni
     cluster.setReachable(index, true);
   }
   cluster.restartWhatEnded();
+  await removeStragglers(cluster);
   await cluster.tend();
+  // Pods of volumes that were deleted while the report of their node was missing.
+  for (const { volume } of model.ended)
+    for (const index of cluster.nodes.keys()) cluster.unpublish(volume.volumeId, index);
   for (const claim of [...model.claims.values()].filter(({ isEnding }) => isEnding))
     await end(model, cluster, claim);
   for (const claim of [...model.claims.values()].filter(({ volume }) => volume === undefined))

@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import type { DeletedVolumes } from '../../src/volumes/pool-facts.ts';
-import { type Mistakes, ProvisioningCluster } from '../provisioning-cluster.ts';
+import type { Mistakes } from '../cluster-mistakes.ts';
+import { ProvisioningCluster } from '../provisioning-cluster.ts';
 import { effort, seed } from './effort.ts';
 import { nodeCount, provisioningSequences } from './provisioning-commands.ts';
 import { assertAsKnown, bringToAnEnd } from './provisioning-end.ts';
@@ -45,6 +46,8 @@ describe('provisioning, whatever happens in whatever order', () => {
 
   it('would notice that what nodes have published is forgotten', () =>
     assertNoticed({ published: 'forgotten' }));
+
+  it('would notice that a pool is reset with volumes in it', () => assertNoticed({ reset: 'careless' }));
 
   it('would notice that the slot of a deleted volume is lost', () => assertNoticed({ slots: 'lost' }));
 });
