@@ -10,7 +10,7 @@ import { statusNameOf } from '../rpc/status.ts';
 import { capacityOf } from './capacity.ts';
 import { parseClassParameters } from './class-parameters.ts';
 import { isFinal, type VolumeWish } from './provisioner.ts';
-import { type SlotRecord, slotPath } from './volume-record.ts';
+import type { SlotRecord } from './volume-record.ts';
 
 let cluster: ProvisioningCluster;
 beforeEach(() => {
@@ -70,66 +70,6 @@ function capacity(): Promise<bigint> {
       }).availableBytes / unitBytes,
   );
 }
-
-describe('a slot that a pod has mounted under the name of another volume', () => {
-  const bindOf = ({ poolUuid, slot }: { poolUuid: string; slot: string }) => ({
-    poolUuid,
-    path: slotPath(slot),
-  });
-
-  it('is not filled with zeros before that ends, and its record says why', async () => {
-    const volume = await create('former');
-    cluster.staticBinds.push(bindOf(volume));
-    await remove(volume);
-    const { problem } = await untilSlot((slot) => slot.problem !== undefined);
-    assert.equal(problem?.reason, 'volume-in-use');
-    assert.match(problem.message, new RegExp(`What volume ${volume.volumeId} left .* A pod has it`));
-    cluster.staticBinds.length = 0;
-    cluster.node(0).maker.look();
-    assert.equal((await untilSlot(({ phase }) => phase === 'Reusable')).problem, undefined);
-  });
-
-  it('is not given to a new volume, and does not count as room', async () => {
-    const left = await leaveSlot();
-    cluster.staticBinds.push(bindOf(left));
-    assert.notEqual((await create('second')).slot, left.slot);
-    cluster.staticBinds.length = 0;
-    assert.equal((await create('third')).slot, left.slot);
-  });
-});
-
-describe('a slot that a node has whose report was deleted by hand', () => {
-  async function leaveUsed(): Promise<ToldVolume> {
-    const volume = await create('former');
-    cluster.publish(volume, 1);
-    cluster.setReachable(1, false);
-    cluster.forgetReport(1);
-    await remove(volume);
-    return volume;
-  }
-
-  it('is not filled with zeros before the node has reported and has it no more', async () => {
-    const { volumeId } = await leaveUsed();
-    const { problem } = await untilSlot((slot) => slot.problem !== undefined);
-    assert.match(problem?.message ?? '', /node-1 has not said what it has mounted/);
-    cluster.setReachable(1, true);
-    await untilSlot((slot) => /node-1 has it mounted for a pod/.test(slot.problem?.message ?? ''));
-    cluster.unpublish(volumeId, 1);
-    await untilSlot(({ phase }) => phase === 'Reusable');
-    assert.equal(cluster.violation, undefined);
-  });
-
-  it('would be, if nobody remembered the node', async () => {
-    await cluster.close();
-    cluster = new ProvisioningCluster({
-      pools: [{ units: 20, logEntries: 40, deletedVolumes: 'Reuse' }],
-      nodeCount: 2,
-      mistakes: { missing: 'forgotten' },
-    });
-    await leaveUsed();
-    await waitUntil('it is filled with zeros', () => cluster.violation !== undefined);
-  });
-});
 
 describe('a slot that is used again', () => {
   it('is recorded until its new volume is ready, and not afterwards', async () => {
