@@ -66,7 +66,8 @@ describe('the bundle of the controller', () => {
     for (const foreign of ['koffi', 'execa'])
       assert.ok(!packages.includes(foreign), `controller.cjs holds ${foreign}`);
     const own = Object.keys(metafile.inputs).filter((input) => input.startsWith('src/'));
-    const foreign = /^src\/(sim|kubelet|agent|linux\/libc)|^src\/mounter\/(?!client|generated|protocol-version)/;
+    const foreign =
+      /^src\/(sim|kubelet|agent|linux\/libc)|^src\/mounter\/(?!client|generated|protocol-version)/;
     assert.deepEqual(
       own.filter((input) => foreign.test(input)),
       [],
@@ -92,7 +93,8 @@ describe('the bundle of the agent', () => {
     for (const foreign of ['@grpc/grpc-js', 'koffi', 'execa'])
       assert.ok(!packages.includes(foreign), `agent.cjs holds ${foreign}`);
     const own = Object.keys(metafile.inputs).filter((input) => input.startsWith('src/'));
-    const foreign = /^src\/(sim|csi|kubelet|linux\/libc)|^src\/mounter\/(?!client|generated|protocol-version)/;
+    const foreign =
+      /^src\/(sim|csi|kubelet|linux\/libc)|^src\/mounter\/(?!client|generated|protocol-version)/;
     assert.deepEqual(
       own.filter((input) => foreign.test(input)),
       [],
