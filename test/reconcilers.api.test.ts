@@ -218,9 +218,15 @@ describe('the reconcilers', () => {
         metadata: { annotations: { [resetAnnotation]: poolUuid } },
       });
       const phaseOf = ({ status }: FamfsPool): string | undefined => status?.reset?.phase;
-      await world.untilPool('fresh', 'nodes are asked', (pool) => phaseOf(pool) === 'Releasing');
+      const asked = await world.untilPool(
+        'fresh',
+        'nodes are asked',
+        (pool) => phaseOf(pool) === 'Releasing',
+      );
       const down = { ...master, role: 'Unknown', phase: 'Found', held: true } as const;
-      await cluster.report('a', { pools: [down], formats, allowFormat: 'reset' });
+      const { attempt } = asked.status?.reset ?? {};
+      const answer = { ...told, phase: 'Released', replaces: poolUuid, ...(attempt && { attempt }) } as const;
+      await cluster.report('a', { pools: [down], formats: [answer], allowFormat: 'reset' });
       const refused = await world.untilPool('fresh', 'it is refused', (pool) => phaseOf(pool) === 'Refused');
       assert.match(poolCondition(refused, 'Reset')?.message ?? '', /unseen/);
       await records.remove((await records.get('unseen')) ?? assert.fail());
