@@ -79,19 +79,10 @@ async function main(): Promise<number> {
   }
   if (values['no-install']) forbidInstalling();
   const folder = new ClusterFolder(values.cluster);
-  const minor = values.kubernetes;
-  if (minor !== undefined) {
-    if (!otherMinors().includes(minor)) {
-      console.error(`there is no other Kubernetes ${JSON.stringify(minor)}\n\n${usage()}`);
-      return 2;
-    }
-    const isOfApi = (place: string): boolean => place === 'api' || place.endsWith('.api.test.ts');
-    const isForCluster = positionals.length === 0 || !positionals.every(isOfApi);
-    if (isForCluster && isRunning(folder)) {
-      console.error(`The cluster ${folder.name} runs already, as it was made: name another by --cluster.`);
-      return 2;
-    }
-    chooseKubernetes(minor);
+  const complaint = choose(values.kubernetes, folder, positionals);
+  if (complaint !== undefined) {
+    console.error(complaint);
+    return 2;
   }
   const [first, ...rest] = positionals;
   if (first === 'up' && rest.length === 0) return bringUp(folder);
@@ -124,6 +115,23 @@ async function main(): Promise<number> {
     status ||= outcome;
   }
   return status;
+}
+
+/** Takes another Kubernetes for what this run makes. @returns why not, when that cannot be */
+function choose(
+  minor: string | undefined,
+  folder: ClusterFolder,
+  places: readonly string[],
+): string | undefined {
+  if (minor === undefined) return undefined;
+  if (!otherMinors().includes(minor))
+    return `there is no other Kubernetes ${JSON.stringify(minor)}\n\n${usage()}`;
+  const isOfApi = (place: string): boolean => place === 'api' || place.endsWith('.api.test.ts');
+  const isForCluster = places.length === 0 || !places.every(isOfApi);
+  if (isForCluster && isRunning(folder))
+    return `The cluster ${folder.name} runs already, as it was made: name another by --cluster.`;
+  chooseKubernetes(minor);
+  return undefined;
 }
 
 const passingOn = ['kubectl', 'on'];
