@@ -57,7 +57,8 @@ scenario(
   async (world) => {
     const immediate = { volumeBindingMode: 'Immediate' };
     await world.claim('large', await storageClass(world, 'now', { pool: 'only-a' }, immediate), '5Gi');
-    const message = /Pool only-a has no room for 1 × 5 GiB: \d+ [MG]iB are free, the longest run has \d+ [MG]iB/;
+    const message =
+      /Pool only-a has no room for 1 × 5 GiB: \d+ [MG]iB are free, the longest run has \d+ [MG]iB/;
     await world.event('PersistentVolumeClaim', 'large', message);
     const volumes = await world.api.list('famfs.io/v1alpha1', 'FamfsVolume');
     assert.deepEqual(
