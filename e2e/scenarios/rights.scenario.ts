@@ -2,7 +2,14 @@
 import assert from 'node:assert/strict';
 import { boundClaim } from '../world/claimed-volume.ts';
 import type { CommandOutcome, KubeObject } from '../world/kube-api.ts';
-import { kubectl, kubectlAs, tryToApplyStatus, tryToCreate } from '../world/kubectl.ts';
+import {
+  kubectl,
+  kubectlAs,
+  tryToApplyStatus,
+  tryToCreate,
+  tryToPatch,
+  tryToReplaceStatus,
+} from '../world/kubectl.ts';
 import { scenario } from '../world/scenario.ts';
 import type { World } from '../world/world.ts';
 
@@ -37,13 +44,13 @@ scenario(
     const records = await world.api.list('famfs.io/v1alpha1', 'FamfsVolume');
     const record = records.find(({ spec }) => spec.claim?.namespace === world.namespace) ?? assert.fail();
     assert.equal(record.spec.nodeName, 'node-a');
-    const { name } = record.metadata;
+    const object = { ...record, apiVersion: 'famfs.io/v1alpha1', kind: 'FamfsVolume' };
     const [maker, other] = await Promise.all(
       nodes.map(async (node) => tokenOfPod(world, await driverPod(world, 'node', node), 'agent')),
     );
-    allowed(tryStatus(world, maker ?? '', 'FamfsVolume', name));
+    allowed(tryToReplaceStatus(world, maker ?? '', object));
     denied(
-      tryStatus(world, other ?? '', 'FamfsVolume', name),
+      tryToReplaceStatus(world, other ?? '', object),
       /is made by the node node-a; the token was issued for the node node-b/,
     );
   },
@@ -109,12 +116,13 @@ scenario(
   async (world) => {
     const token = await tokenOfPod(world, await driverPod(world, 'controller'), 'controller');
     const policy = /all else of the object is the administrator's/;
+    const pool = { apiVersion: 'famfs.io/v1alpha1', kind: 'FamfsPool', metadata: { name: 'both' } };
     for (const change of [
-      ['patch', 'famfspool', 'both', '--type=merge', '--patch={"spec":{"writes":"Allowed"}}'],
-      ['patch', 'famfspool', 'both', '--type=merge', '--patch={"spec":{"deletedVolumes":"Keep"}}'],
-      ['annotate', 'famfspool', 'both', 'famfs.io/reset=x'],
+      { spec: { writes: 'Allowed' } },
+      { spec: { deletedVolumes: 'Keep' } },
+      { metadata: { annotations: { 'famfs.io/reset': 'x' } } },
     ])
-      denied(kubectlAs(world, token, ...change, '--dry-run=server'), policy);
+      denied(tryToPatch(world, token, pool, change), policy);
     for (const node of nodes) denied(tryStatus(world, token, 'FamfsNode', node), /Forbidden/);
   },
   { needs: 'console' },

@@ -86,6 +86,11 @@ async function replaceMounters(world: World, claim: string, uuid: string, mode: 
       'what serves a mount is in a cgroup of its own, and outlives the mounter',
     );
     await world.pod({ name: `old-${node}`, node, volumes: [{ claim, readOnly: true }] });
+    // Those of the pool, of the reader and of the pod; kubelet ends those of the pod that filled the volume after the pod is gone.
+    await world.until(
+      'what is mounted is known',
+      async () => mountsOf(world, node, uuid).mounts.length === 3,
+    );
     const before = mountsOf(world, node, uuid);
     await replacePod(world, mounters, node);
     assert.deepEqual(mountsOf(world, node, uuid), before);

@@ -36,6 +36,27 @@ export function tryToApplyStatus(world: World, token: string, object: Fields): C
   return asOwner(world, token, [...applying, '--validate=false', '--filename=-'], JSON.stringify(object));
 }
 
+/** The same by an update of the whole object as it was read. */
+export function tryToReplaceStatus(world: World, token: string, object: Fields): CommandOutcome {
+  const args = ['replace', '--subresource=status', '--dry-run=server', '--validate=false', '--filename=-'];
+  return asOwner(world, token, args, JSON.stringify(object));
+}
+
+/**
+ * Has the owner of a token change an object without reading it, of which nothing is changed even if that is allowed.
+ * @param object says which: apiVersion, kind, metadata.name
+ */
+export function tryToPatch(world: World, token: string, object: Fields, patch: Fields): CommandOutcome {
+  const args = [
+    'patch',
+    '--type=merge',
+    `--patch=${JSON.stringify(patch)}`,
+    '--dry-run=server',
+    '--filename=-',
+  ];
+  return asOwner(world, token, args, JSON.stringify(object));
+}
+
 function asOwner(world: World, token: string, args: readonly string[], input = ''): CommandOutcome {
   const folder = mkdtempSync(path.join(tmpdir(), 'famfs-csi-e2e-'));
   try {
