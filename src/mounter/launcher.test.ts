@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it, test } from 'node:test';
 import { removeEndedCgroup } from '../../test/cgroup-removal.ts';
@@ -12,12 +13,12 @@ import type { RunningMounter } from '../../test/running-mounter.ts';
 import { makeSamples, sampleText } from '../../test/sample-data.ts';
 import { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { waitUntil } from '../../test/wait-until.ts';
-import { cgroupsOf, removeCgroup } from '../linux/cgroups.ts';
+import { cgroupsOf, processesInCgroup, removeCgroup } from '../linux/cgroups.ts';
 import { runCommand } from '../linux/child-process.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { mountFileSystem, setPropagation, unmount } from '../linux/mounts.ts';
 import { commandLine, listProcesses, mountNamespaceOf, processState } from '../linux/processes.ts';
-import { chooseLauncher, writableHierarchies } from './launcher.ts';
+import { cgroupLauncher, chooseLauncher, writableHierarchies } from './launcher.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
@@ -42,6 +43,32 @@ test('systemd is preferred, then a control group, and what is asked for wins', (
   for (const [wanted, runsSystemd, found, expected] of choices) {
     assert.equal(chooseLauncher(wanted, image, runsSystemd, found).name, expected);
   }
+});
+
+test('what a command has forked before it could be moved to a control group follows it there', {
+  skip: skip || noCgroups,
+}, async () => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'launcher-'));
+  const file = path.join(folder, 'forked');
+  const hasForked = (): boolean => existsSync(file) && readFileSync(file, 'utf8').endsWith('\n');
+  // Nothing is moved before the command has forked.
+  const late = hierarchies.map(({ directory, ...rest }) => ({
+    ...rest,
+    get directory() {
+      while (!hasForked());
+      return directory;
+    },
+  }));
+  const unit = `family-${process.pid}`;
+  const script = 'sleep 1000 & echo $! > "$1"; wait';
+  const argv = ['sh', '-c', script, 'sh', file] as const;
+  const ended = cgroupLauncher(late).run({ argv, argvInside: argv }, unit, {});
+  const forked = Number(readFileSync(file, 'utf8'));
+  assert.ok(processesInCgroup(hierarchies, `famfs-csi/${unit}`).includes(forked));
+  process.kill(forked, 'SIGKILL');
+  await ended;
+  await removeEndedCgroup(hierarchies, `famfs-csi/${unit}`);
+  rmSync(folder, { recursive: true });
 });
 
 describe('the daemon of a pool', { skip }, () => {

@@ -12,6 +12,8 @@ import {
 } from '../linux/cgroups.ts';
 import { type CommandOptions, type CommandResult, runCommand } from '../linux/child-process.ts';
 import { inNamespacesOf } from '../linux/namespaces.ts';
+import { listProcesses } from '../linux/processes.ts';
+import { errorCodeOf } from '../linux/syscall-error.ts';
 
 /** Above the groups of all pools, in every hierarchy of the host. */
 const cgroupParent = 'famfs-csi';
@@ -40,11 +42,22 @@ export function cgroupLauncher(hierarchies: readonly CgroupHierarchy[]): Launche
     createCgroup(hierarchies, groupOf(unit));
     moveToCgroup(hierarchies, groupOf(unit), pid);
   };
+  /** What a process forks once it has been moved is born in the group; what it had forked before, as nsenter does, follows it. */
+  const moveFamily = (pid: number, unit: string): void => {
+    move(pid, unit);
+    for (const child of listProcesses().filter(({ parentPid }) => parentPid === pid)) {
+      try {
+        moveFamily(child.pid, unit);
+      } catch (error) {
+        if (errorCodeOf(error) !== 'ESRCH') throw error;
+      }
+    }
+  };
   return {
     name: 'cgroup',
     run: ({ argv: [file, ...args] }, unit, options) => {
       const onSpawn = (pid: number): void => {
-        move(pid, unit);
+        moveFamily(pid, unit);
         options.onSpawn?.(pid);
       };
       return runCommand(file, args, { ...options, onSpawn });
