@@ -165,7 +165,11 @@ export class ProvisioningCluster implements Pools {
   }
 
   wakeAll(): void {
-    for (const records of this.#sleeping) records.wake();
+    for (const records of this.#sleeping) {
+      // A write that is still to fall asleep would be woken by nobody, such as the one that takes back what arrives now.
+      records.forgetPlan();
+      records.wake();
+    }
     this.#sleeping.clear();
   }
 

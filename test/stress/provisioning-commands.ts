@@ -335,9 +335,17 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       name: 'the controller looks after its records',
       weight: 3,
       arbitrary: fc.constant(null),
-      run: (_, cluster) => cluster.tend().catch(() => undefined),
+      run: async (_, cluster) => {
+        const tended = cluster.tend().catch(() => undefined);
+        // It goes on by itself: a write of its may be long on its way, and nobody would wake it who waited for it here.
+        await Promise.race([tended, passTurns(100)]);
+      },
     }),
   ];
+}
+
+async function passTurns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
 }
 
 /** A pool is made anew when nothing is in it, and all nodes can be asked; not while anybody has anything of it. */
