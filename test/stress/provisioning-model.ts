@@ -109,13 +109,17 @@ export function capacityFor(
   return { availableBytes: BigInt(available) * unitBytes, largestBytes: BigInt(largest) * unitBytes };
 }
 
-/** The last life of each slot in pools that use slots again, where nobody has the slot now. */
+/**
+ * The last life of each slot in pools that use slots again, where nobody has the slot now. Of a pool that was reset there is none,
+ * also when its deletion is heard of only afterwards.
+ */
 export function leftSlots(cluster: ProvisioningCluster, { claims, ended }: ProvisioningModel): EndedLife[] {
   const taken = new Set([...claims.values()].map(({ volume }) => volume?.slot));
-  const last = new Map(ended.map((life) => [life.volume.slot, life]));
-  return [...last.values()].filter(
-    ({ volume }) => cluster.pool(volume.poolUuid).deletedVolumes === 'Reuse' && !taken.has(volume.slot),
+  const reusing = new Set(
+    cluster.pools.filter(({ deletedVolumes }) => deletedVolumes === 'Reuse').map(({ uuid }) => uuid),
   );
+  const last = new Map(ended.map((life) => [life.volume.slot, life]));
+  return [...last.values()].filter(({ volume }) => reusing.has(volume.poolUuid) && !taken.has(volume.slot));
 }
 
 /** The directories of slots in all pools that hold at least one file. */
