@@ -1,7 +1,8 @@
 // Which other nodes may have a pool mounted that is about to be replaced, by what the API server has of them this moment. Pure.
 import type { FamfsNode, FamfsNodeStatus, ReportedFormat } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
-import { hasNoReport, saysOf } from '../kubernetes/node-reports.ts';
+import { hasNoReport } from '../kubernetes/node-reports.ts';
+import { nodesWithoutReport, seesPool } from './pool-sight.ts';
 
 /**
  * @param order what this node is about to do: names the FamfsPool, the file system and the attempt
@@ -17,23 +18,16 @@ export function nodesNotReleased(
   past: ReadonlySet<string>,
   self: string,
 ): ReadonlyMap<string, string> {
+  const uuid = order.replaces ?? '';
   const open = new Map<string, string>();
   for (const { metadata, status } of others) {
-    if (status === undefined || !sees(status, order)) continue;
+    if (status === undefined || !seesPool(status, uuid)) continue;
     if (past.has(metadata.name)) open.set(metadata.name, `has not reported since ${status.reportedAt}`);
     else if (!hasReleased(status, order))
       open.set(metadata.name, 'has not let go of it in this attempt, or mounted it again after a restart');
   }
-  const reported = new Set(
-    others.filter(({ status }) => saysOf(status, order.replaces ?? '')).map(nameOf),
-  ).add(self);
-  const { nodes = [], nodesAway = [] } = pool.status ?? {};
-  for (const { name } of [...nodes, ...nodesAway]) if (!reported.has(name)) open.set(name, hasNoReport);
+  for (const name of nodesWithoutReport(pool, uuid, others, self)) open.set(name, hasNoReport);
   return open;
-}
-
-function sees({ pools }: FamfsNodeStatus, { replaces }: ReportedFormat): boolean {
-  return pools.some(({ uuid, phase }) => uuid === replaces && phase !== 'Lost');
 }
 
 function hasReleased({ pools, formats }: FamfsNodeStatus, order: ReportedFormat): boolean {
@@ -42,8 +36,4 @@ function hasReleased({ pools, formats }: FamfsNodeStatus, order: ReportedFormat)
   );
   const isHeld = pools.every(({ uuid, phase, held }) => uuid !== order.replaces || phase === 'Lost' || held);
   return isHeld && answer?.phase === 'Released' && answer.replaces === order.replaces;
-}
-
-function nameOf({ metadata }: FamfsNode): string {
-  return metadata.name;
 }

@@ -4,11 +4,12 @@ import type { ApiClient } from '../kubernetes/api-client.ts';
 import { isTrue } from '../kubernetes/conditions.ts';
 import type { FamfsNode } from '../kubernetes/famfs-node.ts';
 import type { FamfsPool } from '../kubernetes/famfs-pool.ts';
-import { hasNoReport, saysOf } from '../kubernetes/node-reports.ts';
+import { hasNoReport } from '../kubernetes/node-reports.ts';
 import { famfsNodes, famfsPools } from '../kubernetes/resources.ts';
 import type { MounterClient } from '../mounter/client.ts';
 import { BoundSlots } from '../volumes/bound-slots.ts';
 import type { SlotsInUse as InUse, LeftSlot } from '../volumes/slot-scrubber.ts';
+import { nodesWithoutReport, seesPool } from './pool-sight.ts';
 import { ReportAges } from './report-ages.ts';
 
 export interface SlotsInUseParts {
@@ -105,15 +106,11 @@ export class SlotsInUse {
     const pool = pools.find(({ status }) => status?.fileSystemUUID === slot.poolUuid);
     if (pool === undefined) return ['no FamfsPool says any more which nodes see the memory'];
     const reasons = new Map<string, string>();
-    const seers = others.filter((each) => sees(each, slot.poolUuid));
+    const seers = others.filter(({ status }) => seesPool(status, slot.poolUuid));
     for (const name of this.#silentAmong(seers, slot)) reasons.set(name, 'is yet to say what it has mounted');
     for (const each of seers.filter(({ metadata }) => past.has(metadata.name)))
       reasons.set(each.metadata.name, `has not reported since ${each.status?.reportedAt}`);
-    const reported = new Set(others.filter(({ status }) => saysOf(status, slot.poolUuid)).map(nameOf)).add(
-      node,
-    );
-    const { nodes = [], nodesAway = [] } = pool.status ?? {};
-    for (const { name } of [...nodes, ...nodesAway]) if (!reported.has(name)) reasons.set(name, hasNoReport);
+    for (const name of nodesWithoutReport(pool, slot.poolUuid, others, node)) reasons.set(name, hasNoReport);
     for (const [{ metadata }, each] of published)
       if (has(each, slot)) reasons.set(metadata.name, mountedThere(reasons.get(metadata.name)));
     if (has(own, slot)) reasons.set(node, 'has it mounted for a pod');
@@ -165,14 +162,6 @@ function publishedOn({ status }: FamfsNode): Published {
 
 function has({ volumeIds, slots }: Published, slot: LeftSlot): boolean {
   return volumeIds.has(slot.formerVolumeId) || slots.has(slot);
-}
-
-function sees({ status }: FamfsNode, poolUuid: string): boolean {
-  return status?.pools.some(({ uuid, phase }) => uuid === poolUuid && phase !== 'Lost') === true;
-}
-
-function nameOf({ metadata }: FamfsNode): string {
-  return metadata.name;
 }
 
 function mountedThere(besides: string | undefined): string {
