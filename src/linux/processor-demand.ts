@@ -1,5 +1,6 @@
 // Whether processes get on, or would with a processor to run on: what tells one that hangs from one on a busy machine.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { readOrEmpty } from './file-text.ts';
 import { parseProcessState } from './processes.ts';
 
 /** How far some processes have come by a moment. */
@@ -20,10 +21,10 @@ export function processorDemand(pids: readonly number[]): ProcessorDemand | unde
   let wantsProcessor = false;
   for (const pid of pids) {
     for (const thread of threadsOf(pid)) {
-      const state = readOrUndefined(`${thread}/stat`);
-      if (state === undefined) continue;
-      const account = readOrUndefined(`${thread}/schedstat`);
-      if (account === undefined) return undefined;
+      const state = readOrEmpty(`${thread}/stat`);
+      if (state === '') continue;
+      const account = readOrEmpty(`${thread}/schedstat`);
+      if (account === '') return undefined;
       spentNs += parseSpent(account);
       wantsProcessor ||= parseProcessState(state).state === 'R';
     }
@@ -42,13 +43,5 @@ function threadsOf(pid: number): string[] {
     return readdirSync(`/proc/${pid}/task`).map((thread) => `/proc/${pid}/task/${thread}`);
   } catch {
     return [];
-  }
-}
-
-function readOrUndefined(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
   }
 }
