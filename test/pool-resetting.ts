@@ -12,6 +12,7 @@ import { newId } from '../src/volumes/volume-record.ts';
 import { nodeReportsOf, poolObjectOf } from './cluster-reports.ts';
 import { ModelPool } from './model-pool.ts';
 import type { ProvisioningCluster } from './provisioning-cluster.ts';
+import { passTurns } from './turns.ts';
 
 /** @returns whether it was done; when not, nothing has changed */
 export async function resetPool(cluster: ProvisioningCluster, index: number): Promise<boolean> {
@@ -28,7 +29,7 @@ export async function resetPool(cluster: ProvisioningCluster, index: number): Pr
       reset = step.reset;
       cluster.released.add(pool.uuid);
       // What had been begun goes on meanwhile, as far as it can.
-      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+      await passTurns(5);
       cluster.beat();
       if (reset.phase === 'Formatting') makeAnew(cluster, index);
     }

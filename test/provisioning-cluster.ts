@@ -17,6 +17,7 @@ import { slotsInUseFor } from './cluster-reports.ts';
 import { FaultyRecords } from './faulty-records.ts';
 import { MemoryRecords } from './memory-records.ts';
 import { ModelPool } from './model-pool.ts';
+import { passTurns } from './turns.ts';
 
 export const unitBytes = 2n << 20n;
 const slowTicks = 20;
@@ -302,7 +303,7 @@ export class ProvisioningCluster implements Pools {
         this.beat();
         const bound = await this.boundSlots();
         const known = await inUse.among(left);
-        for (let tick = 0; tick < slowTicks; tick++) await new Promise(setImmediate);
+        await passTurns(slowTicks);
         const others = left
           .filter((slot) => bound.has(slot))
           .map(({ slot }) => [slot, 'A pod has it.'] as const);

@@ -6,6 +6,7 @@ import { DriverError, type Reason } from '../../src/errors.ts';
 import type { RecordFault } from '../faulty-records.ts';
 import { resetPool } from '../pool-resetting.ts';
 import type { ProvisioningCluster, Verb } from '../provisioning-cluster.ts';
+import { passTurns } from '../turns.ts';
 import {
   type Claim,
   type ClaimShape,
@@ -249,7 +250,7 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       arbitrary: fc.constant(null),
       run: async (_, cluster) => {
         cluster.wakeAll();
-        for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+        await passTurns(5);
       },
     }),
     commandOf<null>({
@@ -272,7 +273,7 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       run: async (model, cluster, { node, during }) => {
         const underway = during === undefined ? undefined : create(model, cluster, during.name, during.shape);
         underway?.catch(() => undefined);
-        for (let turn = 0; turn < (during?.turns ?? 0); turn++) await new Promise(setImmediate);
+        await passTurns(during?.turns ?? 0);
         cluster.restartMaker(node);
         await underway;
       },
@@ -342,10 +343,6 @@ function troubles(): fc.WeightedArbitrary<ProvisioningCommand>[] {
       },
     }),
   ];
-}
-
-async function passTurns(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn++) await new Promise(setImmediate);
 }
 
 /** A pool is made anew when nothing is in it, and all nodes can be asked; not while anybody has anything of it. */

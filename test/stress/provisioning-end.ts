@@ -10,6 +10,7 @@ import { slotPath, type VolumeRecord } from '../../src/volumes/volume-record.ts'
 import type { ModelPool } from '../model-pool.ts';
 import { removeStragglers } from '../pool-resetting.ts';
 import { type ProvisioningCluster, unitBytes } from '../provisioning-cluster.ts';
+import { passTurns } from '../turns.ts';
 import { waitUntil } from '../wait-until.ts';
 import { create, remove } from './provisioning-commands.ts';
 import {
@@ -24,7 +25,7 @@ import {
 /** Everything works again, and what was begun is brought to an end. */
 export async function bringToAnEnd(model: ProvisioningModel, cluster: ProvisioningCluster): Promise<void> {
   cluster.wakeAll();
-  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  await passTurns(5);
   cluster.failures.clear();
   cluster.controllerRecords.forgetPlan();
   for (const [index, { records }] of cluster.nodes.entries()) {
