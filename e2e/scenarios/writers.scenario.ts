@@ -64,7 +64,10 @@ scenario(
     await world.event('Pod', 'reader', new RegExp(`NotFound.*${world.namespace}`));
     await makeFile(world, 'both', world.namespace, 'weights', 2 ** 21);
     await world.podReady('reader', 240_000);
-    assert.equal(await world.inPod('reader', 'ls', '/data'), 'weights\n');
+    // The pod may have come between the two commands: a directory shows what is made in it as its node replays the log.
+    await world.until('the pod sees the file', async () => {
+      return (await world.inPod('reader', 'ls', '/data')) === 'weights\n';
+    });
   },
   { needs: 'console', timeoutMs: 400_000 },
 );
