@@ -8,7 +8,7 @@ import type { Bench, Figure, Need } from './figure.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { type Measurement, meetsGoal } from './measurement.ts';
 import { type Options, readOptions, usage } from './options.ts';
-import { redrawPage, writePage } from './performance-page.ts';
+import { openPage, type Run, redrawPage } from './performance-page.ts';
 import { type FigureResult, measurementsOf, reportJsonLines, reportTable } from './report.ts';
 import { openSession } from './session.ts';
 import { drawChart } from './svg.ts';
@@ -30,22 +30,28 @@ async function main(): Promise<number> {
   process.env.FAMFS_SIM_TMP = folder;
   // And so does the folder of an API server, when a run is ended from outside.
   process.env.TMPDIR = folder;
-  const { results, pool } = await measure(folder, options);
-  return report(options.setting === 'self-check' ? results.map(expectEquality) : results, pool, options);
+  const results = await measure(folder, options);
+  return report(options.setting === 'self-check' ? results.map(expectEquality) : results, options);
 }
 
-async function measure(
-  folder: string,
-  options: Options,
-): Promise<{ readonly results: readonly FigureResult[]; readonly pool: string }> {
+async function measure(folder: string, options: Options): Promise<readonly FigureResult[]> {
   const { bench, pool, close } = await openSession(folder, options);
   const results: FigureResult[] = [];
   try {
-    for (const figure of options.chosen) results.push(await measureFigure(figure, bench));
+    const keep = options.page === undefined ? undefined : openPage(runOf(options, pool));
+    for (const figure of options.chosen) {
+      const result = await measureFigure(figure, bench);
+      keep?.(result);
+      results.push(result);
+    }
   } finally {
     await close();
   }
-  return { results, pool };
+  return results;
+}
+
+function runOf({ setting, effort: { isQuick }, isPart }: Options, pool: string): Run {
+  return { setting, pool, machine: describeMachine(), isQuick, isPart };
 }
 
 /** A figure that cannot be had says why, and the others go on. */
@@ -83,20 +89,14 @@ function expectEquality(result: FigureResult): FigureResult {
   return { ...result, measurements };
 }
 
-function report(
-  results: readonly FigureResult[],
-  pool: string,
-  { json, svg, strict, setting, page, effort }: Options,
-): number {
-  const machine = describeMachine();
-  const line = machineLine(machine);
+function report(results: readonly FigureResult[], { json, svg, strict, setting }: Options): number {
+  const line = machineLine(describeMachine());
   const measurements = measurementsOf(results);
   const what = titles[setting];
   console.log(`\n${what}\n${line}\n\n${reportTable(results)}\n`);
   if (json !== undefined) writeFileSync(json, reportJsonLines(results));
   const ratios = measurements.filter(({ unit }) => unit === '×');
   if (svg !== undefined) writeFileSync(svg, drawChart(what, line, ratios));
-  if (page !== undefined) writePage({ setting, pool, machine, isQuick: effort.isQuick, results });
   const missed = measurements.filter((measurement) => meetsGoal(measurement) === false);
   if (results.some(({ hasFailed }) => hasFailed === true)) return 1;
   return strict && missed.length > 0 ? 1 : 0;

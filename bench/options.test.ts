@@ -39,7 +39,6 @@ describe('the options of npm run bench', () => {
     [['--create'], /--create is for --hardware/],
     [['--hardware', '--self-check', '--pool', uuid], /do not go together/],
     [['--self-check', '--page'], /no figure for the page/],
-    [['--page', '--only', 'rpc'], /one run of all figures/],
     [['--hardware', '--pool', uuid, '--mounter', 'mode'], /--mounter needs FLAG=VALUE/],
     [['--hardware', '--pool', uuid, '--path', '../x'], /--path needs/],
     [['--no-such-flag'], /no-such-flag/],

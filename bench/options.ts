@@ -16,6 +16,8 @@ export interface ExistingPool {
 
 export interface Options {
   readonly chosen: readonly Figure[];
+  /** Not all figures were asked for. */
+  readonly isPart: boolean;
   readonly effort: Effort;
   readonly setting: Setting;
   readonly pool: ExistingPool | undefined;
@@ -34,7 +36,7 @@ export const usage = `npm run bench [-- OPTIONS]
   --quick          little work: shows that everything runs, not how fast it is
   --self-check     put the peer in the driver's place: every ratio has to be near 1, or the benchmark is unfair
   --strict         exit 1 when a goal is missed
-  --page           also write docs/performance.md and its pictures
+  --page           also write docs/performance.md and its pictures, after every figure; with --only the others stay
   --redraw         write page and pictures from what was measured before; measures nothing
   --help
 
@@ -95,6 +97,7 @@ export function readOptions(args: readonly string[] = process.argv.slice(2)): Op
   if (problem !== undefined) throw new Error(`${problem}\n\n${usage}`);
   return {
     chosen: figures.filter((figure) => isChosen(figure, setting, values.only)),
+    isPart: values.only !== undefined,
     effort: values.quick ? quick : thorough,
     setting,
     pool:
@@ -126,8 +129,6 @@ function contradiction(values: {
   const unknown = values.only?.find((name) => figures.every((figure) => figure.name !== name));
   if (unknown !== undefined) return `there is no benchmark "${unknown}"`;
   if (values.hardware && values['self-check']) return '--hardware and --self-check do not go together';
-  if (values.page && values.only !== undefined)
-    return 'the page shows one run of all figures; --only is for --json';
   if (values['self-check'] && values.page) return 'a self-check is no figure for the page';
   if (values.hardware && !/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(values.pool ?? ''))
     return '--hardware needs --pool with the UUID of a pool; "famfs-csi inspect" tells it';

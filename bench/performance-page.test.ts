@@ -18,7 +18,7 @@ import type { Setting } from './figure.ts';
 import { figures } from './figures.ts';
 import { describeMachine } from './machine.ts';
 import type { Measurement } from './measurement.ts';
-import { docsFolder, drawPage, writePage } from './performance-page.ts';
+import { docsFolder, drawPage, openPage } from './performance-page.ts';
 import type { FigureResult } from './report.ts';
 
 describe('docs/performance.md', () => {
@@ -64,8 +64,9 @@ describe('a page', () => {
       measurements: [{ name: 'p', title: 'P', unit: 'ms', value: 1, curve: { of: 'us', at: '1 MiB' } }],
     },
   ];
+  const run = { pool: 'fuse, /dev/dax0.0', machine: describeMachine(), isPart: false };
   const write = (setting: Setting, isQuick: boolean) =>
-    writePage({ setting, pool: 'fuse, /dev/dax0.0', machine: describeMachine(), isQuick, results }, docs);
+    results.forEach(openPage({ ...run, setting, isQuick }, docs));
   const read = () => readFileSync(path.join(docs, 'performance.md'), 'utf8');
   const handWritten = () => read().replace(/<!-- figures:.*<!-- end of figures -->/s, '');
 
@@ -96,6 +97,33 @@ describe('a page', () => {
   test('says of a quick run that its values mean nothing', () => {
     write('simulated', true);
     assert.match(read(), /This was a quick run/);
+  });
+
+  test('keeps every figure as soon as it is measured, and of one that is measured again the last', () => {
+    const keep = openPage({ ...run, setting: 'simulated', isQuick: false }, docs);
+    keep({ figure: 'rpc', measurements: [ratio('soon', 5)] });
+    assert.match(read(), /1 of 1 goals are met/);
+    openPage(
+      { ...run, setting: 'simulated', isQuick: false, isPart: true },
+      docs,
+    )({
+      ...{ figure: 'publish-cycle', measurements: [ratio('later', 1)] },
+    });
+    assert.match(read(), /1 of 2 goals are met/);
+    const again = openPage({ ...run, setting: 'simulated', isQuick: false, isPart: true }, docs);
+    again({ figure: 'rpc', measurements: [ratio('soon', 3)] });
+    assert.match(read(), /0 of 2 goals are met/);
+  });
+
+  test('has no figures of two machines, versions or efforts beside each other', () => {
+    write('simulated', false);
+    const part = { ...run, setting: 'simulated', isQuick: false, isPart: true } as const;
+    assert.throws(
+      () => openPage({ ...part, isQuick: true }, docs),
+      /isQuick: false, now true.*leave out --only/,
+    );
+    const other = { ...run.machine, cpu: 'another' };
+    assert.throws(() => openPage({ ...part, machine: other }, docs), /machine: .*, now another/);
   });
 
   test('has a column for hardware beside that of the simulator', () => {

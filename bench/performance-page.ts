@@ -15,13 +15,14 @@ import { curvePoints, drawCurves } from './svg-curves.ts';
 /** Where the page lies; its pictures and what they are drawn from lie in `performance/` beside it. */
 export const docsFolder = path.join(projectRoot, 'docs');
 
-/** What a run tells the page. */
+/** What a run tells the page before it measures. */
 export interface Run {
   readonly setting: Setting;
   readonly pool: string;
   readonly machine: Machine;
   readonly isQuick: boolean;
-  readonly results: readonly FigureResult[];
+  /** Only some figures are measured: the others stay as they were. */
+  readonly isPart: boolean;
 }
 
 /** What is kept of a run beside its measurements. */
@@ -34,19 +35,39 @@ const files: Readonly<Record<Column, { readonly results: string; readonly facts:
   hardware: { results: 'hardware.jsonl', facts: 'hardware-machine.json' },
 };
 
-/** Keeps a run in place of the earlier one of its kind, then draws page and pictures. */
-export function writePage({ setting, pool, machine, isQuick, results }: Run, docs = docsFolder): void {
+/**
+ * Opens the page for a run. What the returned function is given it keeps at once, in place of what was kept of the same figure,
+ * and draws page and pictures anew: a run that is cut short leaves what it had.
+ * @throws Error when figures would stand beside others that were measured on another machine, by another version or in haste
+ */
+export function openPage(run: Run, docs = docsFolder): (result: FigureResult) => void {
   const folder = path.join(docs, 'performance');
-  mkdirSync(folder, { recursive: true });
-  const column = files[setting === 'hardware' ? 'hardware' : 'simulated'];
-  const date = new Date().toISOString().slice(0, 10);
+  const column = run.setting === 'hardware' ? 'hardware' : 'simulated';
   const facts: RunFacts = {
-    ...{ machine: machineLine(machine), pool, date, isQuick },
-    ...{ version: driverVersion, libraries: libraryVersions() },
+    ...{ machine: machineLine(run.machine), pool: run.pool, date: new Date().toISOString().slice(0, 10) },
+    ...{ isQuick: run.isQuick, version: driverVersion, libraries: libraryVersions() },
   };
-  writeFileSync(path.join(folder, column.results), reportJsonLines(results));
-  writeFileSync(path.join(folder, column.facts), `${JSON.stringify(facts, null, 2)}\n`);
-  redrawPage(docs);
+  let results = run.isPart ? resultsBeside(facts, keptRun(folder, column)) : [];
+  return (result) => {
+    results = figures.flatMap(({ name }) =>
+      name === result.figure ? [result] : results.filter(({ figure }) => figure === name),
+    );
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, files[column].results), reportJsonLines(results));
+    writeFileSync(path.join(folder, files[column].facts), `${JSON.stringify(facts, null, 2)}\n`);
+    redrawPage(docs);
+  };
+}
+
+/** What may stand on one page with a run: one machine, one version. */
+function resultsBeside(facts: RunFacts, kept: KeptRun | undefined): readonly FigureResult[] {
+  if (kept === undefined) return [];
+  for (const fact of ['machine', 'pool', 'version', 'libraries', 'isQuick'] as const)
+    if (kept[fact] !== facts[fact])
+      throw new Error(
+        `the page has figures of another run (${fact}: ${kept[fact]}, now ${facts[fact]}); leave out --only to measure all anew`,
+      );
+  return kept.results;
 }
 
 /** Draws page and pictures from what is kept; pictures of what is no longer there go. */

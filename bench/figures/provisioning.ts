@@ -2,12 +2,12 @@
 // zeroes, and how soon the nodes that see the memory have what its master made.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BackgroundProcess } from '../../tools/background-process.ts';
 import { buildGoProgram } from '../../tools/go-program.ts';
 import { projectRoot } from '../../tools/run-tool.ts';
+import { availableBytes } from '../available-memory.ts';
 import type { Bench, Figure } from '../figure.ts';
 import { interleave } from '../interleave.ts';
 import { fromRounds, type Measurement, median } from '../measurement.ts';
@@ -132,7 +132,7 @@ function hasMs(value: unknown): value is { readonly ms: number } {
 async function measureVisibility(bench: Bench, host: ProvisioningHost): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   for (const count of bench.effort.isQuick ? [1, 2] : [1, 10, 100]) {
-    if (os.freemem() < count * clientBytes) {
+    if (availableBytes() < count * clientBytes) {
       bench.progress(`visibility on ${count} nodes is left out: too little memory is free`);
       continue;
     }

@@ -1,8 +1,9 @@
 // How long a pod waits for its data: from the publish to the first byte read through a mapping, for data of many sizes;
 // and how long a copy of the same data from memory to memory takes, which is the least that a driver needs which
 // hands out copies, before any network or disk.
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import path from 'node:path';
+import { availableBytes } from '../available-memory.ts';
 import type { Bench, Figure } from '../figure.ts';
 import { copyFileMs, runClient } from '../go-client.ts';
 import { interleave } from '../interleave.ts';
@@ -62,11 +63,6 @@ function sizesThatFit({ setting }: Bench, wanted: readonly number[], available: 
     if (fits && isSimulated) filled += sizeBytes;
     return fits;
   });
-}
-
-function availableBytes(): number {
-  const kib = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync('/proc/meminfo', 'utf8'))?.[1];
-  return Number(kib) * 1024;
 }
 
 async function measureAll(
