@@ -52,13 +52,17 @@ export class BackgroundProcess {
     return this.#output;
   }
 
-  /** Waits until `isReady` says so. @throws Error when the process ends first, or after 30 seconds */
-  async waitUntil(what: string, isReady: () => Promise<boolean> | boolean): Promise<void> {
-    const deadlineMs = performance.now() + startTimeoutMs;
+  /** Waits until `isReady` says so. @throws Error when the process ends first, or after that time */
+  async waitUntil(
+    what: string,
+    isReady: () => Promise<boolean> | boolean,
+    timeoutMs = startTimeoutMs,
+  ): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
     while (!(await isReady())) {
       if (this.#ended) throw new Error(`${this.name} ended before ${what}:\n${this.#output}`);
       if (performance.now() > deadlineMs) {
-        throw new Error(`${this.name}: not ${what} within ${startTimeoutMs / 1000} s:\n${this.#output}`);
+        throw new Error(`${this.name}: not ${what} within ${timeoutMs / 1000} s:\n${this.#output}`);
       }
       await delay(20);
     }

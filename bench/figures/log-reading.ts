@@ -15,8 +15,8 @@ const mib = 2n ** 20n;
 const unit = 2n * mib;
 const filesADirectory = 99;
 const program = path.join(import.meta.dirname, '../read-log-main.ts');
-/** Readings at first that do not count: code that has just been loaded is slow, and a mounter runs for weeks. */
-const warmUps = 3;
+/** Entries that are read before it counts: code that has just been loaded is slow, and a mounter runs for weeks. */
+const warmUpEntries = 1_000_000;
 
 export const logReading: Figure = {
   name: 'log-reading',
@@ -35,7 +35,8 @@ async function measureLog({ places, effort, progress }: Bench, logMib: bigint): 
   const pool = path.join(places.folder, `log-of-${logMib}-mib`);
   progress(`log reading: ${effort.rounds} rounds of ${logMib} MiB`);
   try {
-    writeFullLog(pool, logMib * mib);
+    const entries = writeFullLog(pool, logMib * mib);
+    const warmUps = Math.ceil((effort.isQuick ? warmUpEntries / 20 : warmUpEntries) / entries);
     const rounds = `${effort.rounds + warmUps}`;
     const options = ['--disable-warning=ExperimentalWarning', program, '--pool', pool, '--rounds', rounds];
     const all = await runMeasuring(process.execPath, options, isReadings);
@@ -104,8 +105,8 @@ function describe(
   ];
 }
 
-/** A pool as files, its log full of directories of 99 files of one allocation unit each. */
-function writeFullLog(folder: string, logLengthBytes: bigint): void {
+/** A pool as files, its log full of directories of 99 files of one allocation unit each; how many entries it has. */
+function writeFullLog(folder: string, logLengthBytes: bigint): number {
   const count = Number(logCapacity(logLengthBytes));
   const log = Buffer.alloc(logEntryOffset(count));
   const counts = { nextSequence: BigInt(count), nextIndex: BigInt(count) };
@@ -125,6 +126,7 @@ function writeFullLog(folder: string, logLengthBytes: bigint): void {
     logLengthBytes,
   });
   writeFileSync(path.join(folder, 'superblock'), encodeSuperblock(superblock));
+  return count;
 }
 
 function entryAt(index: number, dataStart: bigint): LogEntry {
@@ -141,7 +143,7 @@ function isReadings(value: unknown): value is readonly LogReading[] {
   const names = ['entries', 'wallMs', 'busyMs', 'longestGapMs', 'longestBusyGapMs', 'unchangedMs'];
   return (
     Array.isArray(value) &&
-    value.length > warmUps &&
+    value.length > 1 &&
     value.every((reading) => names.every((name) => Number.isFinite(reading?.[name])))
   );
 }

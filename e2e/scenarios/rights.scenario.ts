@@ -1,6 +1,7 @@
 // What the driver's own accounts may do, by the tokens that its running pods hold, and what everybody else's may not.
 import assert from 'node:assert/strict';
 import { boundClaim } from '../world/claimed-volume.ts';
+import { controllers, driverPod, driverPods, mounters, nodePlugins } from '../world/driver-pods.ts';
 import type { CommandOutcome, KubeObject } from '../world/kube-api.ts';
 import {
   kubectl,
@@ -20,7 +21,7 @@ scenario(
   'the agent’s token of a node writes its own FamfsNode, and neither another’s nor one that it makes up',
   async (world) => {
     for (const [node, other] of [nodes, nodes.toReversed()] as [string, string][]) {
-      const token = await tokenOfPod(world, await driverPod(world, 'node', node), 'agent');
+      const token = await tokenOfPod(world, await driverPod(world, nodePlugins, node), 'agent');
       const { stdout } = kubectlAs(world, token, 'auth', 'whoami', '--output=json');
       const { extra } = JSON.parse(stdout).status.userInfo;
       assert.deepEqual(extra['authentication.kubernetes.io/node-name'], [node]);
@@ -46,7 +47,7 @@ scenario(
     assert.equal(record.spec.nodeName, 'node-a');
     const object = { ...record, apiVersion: 'famfs.io/v1alpha1', kind: 'FamfsVolume' };
     const [maker, other] = await Promise.all(
-      nodes.map(async (node) => tokenOfPod(world, await driverPod(world, 'node', node), 'agent')),
+      nodes.map(async (node) => tokenOfPod(world, await driverPod(world, nodePlugins, node), 'agent')),
     );
     allowed(tryToReplaceStatus(world, maker ?? '', object));
     denied(
@@ -75,8 +76,8 @@ scenario(
   'what the accounts of node, controller and mounter need not do is forbidden to them',
   async (world) => {
     const { driverNamespace } = world.ground;
-    const node = await tokenOfPod(world, await driverPod(world, 'node', 'node-a'), 'agent');
-    const controller = await tokenOfPod(world, await driverPod(world, 'controller'), 'controller');
+    const node = await tokenOfPod(world, await driverPod(world, nodePlugins, 'node-a'), 'agent');
+    const controller = await tokenOfController(world);
     const made = kubectl(world, 'create', 'token', 'famfs-csi-mounter', `--namespace=${driverNamespace}`);
     const mounter = made.stdout.trim();
     const everybody = [
@@ -114,7 +115,7 @@ scenario(
 scenario(
   'the controller’s token can neither order a format or a reset, nor allow writes, nor speak for a node',
   async (world) => {
-    const token = await tokenOfPod(world, await driverPod(world, 'controller'), 'controller');
+    const token = await tokenOfController(world);
     const policy = /all else of the object is the administrator's/;
     const pool = { apiVersion: 'famfs.io/v1alpha1', kind: 'FamfsPool', metadata: { name: 'both' } };
     for (const change of [
@@ -130,7 +131,7 @@ scenario(
 
 scenario('the containers that can mount, and that serve kubelet, hold no token', async (world) => {
   for (const node of nodes) {
-    const pods = [await driverPod(world, 'node', node), await driverPod(world, 'mounter', node)];
+    const pods = [await driverPod(world, nodePlugins, node), await driverPod(world, mounters, node)];
     for (const [pod, container] of [
       [pods[0], 'node'],
       [pods[1], 'mounter'],
@@ -175,17 +176,10 @@ scenario(
   { needs: 'console' },
 );
 
-/** A pod of the driver, on a node when that matters. */
-async function driverPod(world: World, component: string, node?: string): Promise<KubeObject> {
-  const selector = `app.kubernetes.io/name=famfs-csi,app.kubernetes.io/component=${component}`;
-  const pods = await world.api.list('v1', 'Pod', world.ground.driverNamespace, selector);
-  const pod = pods.find(
-    ({ metadata, spec, status }) =>
-      metadata.deletionTimestamp === undefined &&
-      status.phase === 'Running' &&
-      (node === undefined || spec.nodeName === node),
-  );
-  return pod ?? assert.fail(`There is no running pod of the ${component}.`);
+/** Of any of its replicas. */
+async function tokenOfController(world: World): Promise<string> {
+  const [pod] = await driverPods(world, controllers);
+  return tokenOfPod(world, pod ?? assert.fail('There is no pod of the controller.'), 'controller');
 }
 
 async function tokenOfPod(world: World, { metadata }: KubeObject, container: string): Promise<string> {
