@@ -68,7 +68,7 @@ const roles: Readonly<Record<string, Role>> = {
     options: stateRole,
     load: async () => {
       const { runState } = await import('./roles/state.ts');
-      return (argv) => runState(argv, process.stdout);
+      return (argv) => runState(argv, process);
     },
   },
   preflight: {

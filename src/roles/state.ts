@@ -1,14 +1,25 @@
 // `famfs-csi state`: what the mounter of this node has, for a person or, as JSON, for a program.
 import { readConfig } from '../config/options.ts';
 import { stateRole } from '../config.ts';
+import { printable } from '../errors/printable.ts';
+import { DriverError } from '../errors.ts';
 import { MounterClient, mappingKind, type NodeState, type Pool, poolPhase } from '../mounter/client.ts';
 import { silentLogger } from '../observe/logger.ts';
 import { sizeText } from '../size-text.ts';
 
 const timeoutMs = 30_000;
 
-/** Asks the mounter once and prints what it says. Returns the exit status: 1 when the node or a pool has a problem. */
-export async function runState(argv: readonly string[], stdout: NodeJS.WritableStream): Promise<number> {
+/** Where the command writes. */
+export interface StateOutput {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WritableStream;
+}
+
+/**
+ * Asks the mounter once and prints what it says. Returns the exit status: 1 when the node or a pool has a problem, and when the
+ * mounter does not answer.
+ */
+export async function runState(argv: readonly string[], { stdout, stderr }: StateOutput): Promise<number> {
   const config = readConfig(stateRole, argv, process.env);
   const client = new MounterClient({ address: config.mounterSocket, logger: silentLogger });
   try {
@@ -21,6 +32,12 @@ export async function runState(argv: readonly string[], stdout: NodeJS.WritableS
       );
     const isWell = state.problems.length === 0 && state.pools.every(({ problem }) => problem == null);
     return isWell ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof DriverError)) throw error;
+    stderr.write(`famfs-csi state: ${printable(error.message)}\n`);
+    if (error.reason === 'mounter-unavailable')
+      stderr.write('Run it where the mounter of the node runs; --mounter-socket says where that listens.\n');
+    return 1;
   } finally {
     await client.close();
   }
