@@ -2,12 +2,14 @@
 // release from its first installation to what it leaves.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { csiDriverFieldsForGood } from '../tools/chart/for-good.ts';
 import { foreignKinds } from '../tools/chart/foreign-kinds.ts';
 import { chartFolder, type RenderedObject, renderChart, runHelm } from '../tools/chart/helm.ts';
 import { valueFile, valueSets } from '../tools/chart/made-files.ts';
+import { releasedCharts } from '../tools/chart/released-charts.ts';
 import type { ApiAnswer } from './api-requester.ts';
 import { ApiServer } from './api-server.ts';
 import { waitUntil } from './wait-until.ts';
@@ -170,14 +172,12 @@ describe('Pod Security', () => {
 });
 
 describe('the CSIDriver', () => {
-  test('cannot be changed in the fields that are recorded as being for good', async () => {
-    const recorded = JSON.parse(readFileSync(path.join(chartFolder, 'ci/csidriver-for-good.json'), 'utf8'));
+  test('cannot be changed in the fields that are held to be for good', async () => {
     const [driver] = renderChart().filter(({ kind }) => kind === 'CSIDriver');
     assert.ok(driver !== undefined);
     try {
       assert.ok((await apply(driver)).status < 300);
-      const { name, ...fields } = recorded;
-      for (const field of Object.keys(fields)) {
+      for (const field of csiDriverFieldsForGood) {
         const other = field === 'attachRequired' ? true : ['Persistent'];
         const { status, body } = await apply({ ...driver, spec: { ...driver.spec, [field]: other } });
         assert.equal(status, 422, field);
@@ -250,6 +250,37 @@ describe('a cluster with a release', () => {
     assert.equal((await pool()).metadata.uid, made.metadata.uid);
     assert.equal((await pool()).spec.writes, 'Forbidden');
   });
+
+  for (const { version, file } of releasedCharts()) {
+    test(`of ${version} is upgraded to this chart and back: pools, kinds and the CSIDriver are the same objects, and nothing is refused`, async () => {
+      const values = {
+        pools: [{ name: 'shelf', fileSystemUUID: uuid, writes: 'Allowed' }],
+        storageClasses: [{ name: 'famfs', parameters: { pool: 'shelf' } }],
+      };
+      const uids = () =>
+        Promise.all(
+          [
+            '/apis/famfs.io/v1alpha1/famfspools/shelf',
+            '/apis/storage.k8s.io/v1/csidrivers/csi.famfs.io',
+            '/apis/storage.k8s.io/v1/storageclasses/famfs',
+            '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/famfsvolumes.famfs.io',
+            '/apis/apps/v1/namespaces/famfs-csi/daemonsets/famfs-csi-mounter',
+          ].map(async (route) => {
+            const { status, body } = await own.request('GET', route);
+            assert.equal(status, 200, route);
+            return body.metadata.uid;
+          }),
+        );
+      const from = ['famfs-csi', file, '--values', '-'];
+      helm(values, 'upgrade', '--install', '--create-namespace', ...from);
+      const before = await uids();
+      helm(values, 'upgrade', ...chart);
+      assert.deepEqual(await uids(), before);
+      helm(values, 'upgrade', ...from);
+      assert.deepEqual(await uids(), before);
+      helm({}, 'uninstall', 'famfs-csi');
+    });
+  }
 
   test('keeps memory and sockets from pods when it is told to, and takes those of the driver', async () => {
     helm({ devicePolicy: { enabled: true } }, 'upgrade', '--install', '--create-namespace', ...chart);

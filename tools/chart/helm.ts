@@ -24,6 +24,8 @@ export interface RenderedObject {
 }
 
 export interface Rendering {
+  /** A folder or a package; the chart of this tree unless given. */
+  readonly chart?: string;
   readonly release?: string;
   readonly namespace?: string;
   /** Files of values, the last one wins. */
@@ -100,10 +102,11 @@ export function runHelm(args: readonly string[], input = '', kubeconfig?: string
 
 /** `helm template`, as it answers: a chart may refuse values. */
 export function helmTemplate(rendering: Rendering = {}): HelmResult {
-  const { release = 'famfs-csi', namespace = 'famfs-csi', valueFiles = [], values = {} } = rendering;
+  const { chart = chartFolder, release = 'famfs-csi', namespace = 'famfs-csi' } = rendering;
+  const { valueFiles = [], values = {} } = rendering;
   return runHelm(
     [
-      ...['template', release, chartFolder, '--namespace', namespace, '--kube-version', '1.36.0'],
+      ...['template', release, chart, '--namespace', namespace, '--kube-version', '1.36.0'],
       ...valueFiles.flatMap((file) => ['--values', file]),
       ...['--values', '-'],
       ...(rendering.apiVersions ?? []).flatMap((name) => ['--api-versions', name]),
