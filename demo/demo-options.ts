@@ -9,8 +9,8 @@ processes through the driver's real CSI and mounter processes, maps every file t
 Works as root and, where the kernel allows user namespaces, for anybody. Leaves nothing behind.
 
   --claim SIZE  bring no files: claim a volume of this size (such as 1GiB), have it made, zeroed, written by one pod,
-                read by others, deleted and claimed again
-  --data DIR    the files to put in (default: 256 MiB of made-up model weights)
+                read by others, deleted and claimed again; all of it lies in this machine's memory
+  --data DIR    the files to put into memory (default: 256 MiB of made-up model weights)
   --nodes N     simulated nodes that see the memory, 1 to 8 (default 2)
   --pods N      pod-like processes, spread over the nodes, 1 to 64 (default 4)
   --mode MODE   how famfs is mounted: fuse (default) or standalone
