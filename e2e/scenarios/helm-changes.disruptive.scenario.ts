@@ -1,10 +1,24 @@
 // What `helm upgrade` and `helm uninstall` do to what runs, and what the latter leaves (the chart's README says it).
 import assert from 'node:assert/strict';
+import { chartVersion, newestRelease } from '../../tools/chart/released-charts.ts';
 import { givenPools, releaseName } from '../driver-values.ts';
 import { endClaim } from '../world/claimed-volume.ts';
 import { isReady } from '../world/conditions.ts';
-import { driverPods, famfsDaemons, mounters, nodePlugins, rolledOut } from '../world/driver-pods.ts';
-import { driverValuesOf, uninstallDriver, upgradeDriver } from '../world/driver-release.ts';
+import {
+  driverPods,
+  famfsDaemons,
+  mounters,
+  nodePlugins,
+  replacePod,
+  rolledOut,
+} from '../world/driver-pods.ts';
+import {
+  chartVersionOf,
+  driverValuesOf,
+  uninstallDriver,
+  upgradeDriver,
+  useRelease,
+} from '../world/driver-release.ts';
 import type { KubeObject } from '../world/kube-api.ts';
 import { poolLabel } from '../world/own-pool.ts';
 import { scenario } from '../world/scenario.ts';
@@ -15,21 +29,33 @@ const nodes = ['node-a', 'node-b'] as const;
 const timeoutMs = 900_000;
 
 scenario(
-  'helm upgrade with volumes mounted: all pods but the mounters are replaced, and no read and no open fails',
+  'helm upgrade from the released chart before this one with volumes mounted: all pods but the mounters are replaced, then those node by node, and no read and no open fails',
   async (world) => {
+    const values = driverValuesOf(world);
+    const released = newestRelease();
+    await useRelease(world, released);
+    assert.equal(chartVersionOf(world), released.version);
     const claim = await filledClaim(world, 'both', 'node-a');
     const readers = await readersOnAllNodes(world, claim);
-    const values = driverValuesOf(world);
-    world.undoAtEnd('the driver has other values', () => upgradeDriver(world, values));
     const before = await uids(world);
-    upgradeDriver(world, { ...values, logging: { ...values.logging, level: 'debug' } });
+    upgradeDriver(world, values);
     await rolledOut(world, nodePlugins);
+    assert.equal(chartVersionOf(world), chartVersion());
     const after = await uids(world);
     assert.deepEqual(after.mounters, before.mounters);
     assert.ok(after.plugins.every((uid) => !before.plugins.includes(uid)));
-    for (const node of nodes)
-      await world.pod({ name: `new-${node}`, node, volumes: [{ claim, readOnly: true }] });
+    await startPods('beside-former-mounters');
     await noneNoticed(readers);
+
+    for (const node of nodes) await replacePod(world, mounters, node);
+    await rolledOut(world, mounters);
+    await startPods('at-last');
+    await noneNoticed(readers);
+
+    async function startPods(when: string): Promise<void> {
+      const volumes = [{ claim, readOnly: true }];
+      await Promise.all(nodes.map((node) => world.pod({ name: `${when}-${node}`, node, volumes })));
+    }
   },
   { needs: 'console', timeoutMs },
 );

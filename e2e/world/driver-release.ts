@@ -1,8 +1,10 @@
-// The driver as a release of Helm: its values, another set of them, without it and back. Must not know any scenario.
+// The driver as a release of Helm: its values, another set of them, another chart, without it and back. Must not know any scenario.
 import assert from 'node:assert/strict';
 import { chartFolder, runHelm } from '../../tools/chart/helm.ts';
+import type { ReleasedChart } from '../../tools/chart/released-charts.ts';
+import { nodes } from '../cluster/cluster-shape.ts';
 import { driverNamespace, releaseName } from '../driver-values.ts';
-import { driverPods, mounters, replacePod } from './driver-pods.ts';
+import { mounters, replacePod } from './driver-pods.ts';
 import type { Fields } from './kube-api.ts';
 import type { World } from './world.ts';
 
@@ -14,9 +16,54 @@ export function driverValuesOf(world: World): Fields {
   return JSON.parse(helm(world, ['get', 'values', releaseName, '--output', 'json']));
 }
 
-/** Installs the driver, or brings it to these values, and waits for all pods but the mounters, which are replaced by who wants that. */
-export function upgradeDriver(world: World, values: Fields): void {
-  helm(world, ['upgrade', '--install', releaseName, chartFolder, ...waiting, '--values', '-'], values);
+/**
+ * Installs the driver, or brings it to these values, and waits for all pods but the mounters, which are replaced by who wants that.
+ * @param chart a folder or a package; this checkout's unless given
+ */
+export function upgradeDriver(world: World, values: Fields, chart = chartFolder): void {
+  helm(world, ['upgrade', '--install', releaseName, chart, ...waiting, '--values', '-'], values);
+}
+
+/** The version of the chart that the driver is installed by. */
+export function chartVersionOf(world: World): string {
+  const releases = JSON.parse(helm(world, ['list', '--filter', `^${releaseName}$`, '--output', 'json']));
+  return releases[0].chart.replace(/^famfs-csi-/, '');
+}
+
+/**
+ * Brings the driver to a released chart, as if it had been installed by that one; at the end of the scenario it is as it was. Nobody has
+ * the programs of a release without its image, so they are those of this run, under the name that the chart calls its own by.
+ */
+export async function useRelease(world: World, { file, version }: ReleasedChart): Promise<void> {
+  const values = driverValuesOf(world);
+  const { digest, ...image } = values.image;
+  for (const { name } of nodes) nameImage(world, name, digest, version);
+  world.undoAtEnd(`the driver is that of ${version}`, async () => {
+    if (chartVersionOf(world) === version) {
+      upgradeDriver(world, values);
+      await replaceMounters(world);
+    }
+    for (const { name } of nodes) world.console.on(name, ...images, 'rm', imageOf(version));
+  });
+  upgradeDriver(world, { ...values, image }, file);
+  await replaceMounters(world);
+}
+
+const images = ['ctr', '--namespace', 'k8s.io', 'images'];
+const repository = 'ghcr.io/famfs-csi/famfs-csi';
+
+function imageOf(version: string): string {
+  return `${repository}:${version}`;
+}
+
+/** Gives the image that a node runs another name. */
+function nameImage(world: World, node: string, digest: string, version: string): void {
+  world.console.on(node, ...images, 'tag', '--force', `${repository}@${digest}`, imageOf(version));
+}
+
+/** Of all nodes at once. */
+async function replaceMounters(world: World): Promise<void> {
+  await Promise.all(nodes.map(({ name }) => replacePod(world, mounters, name)));
 }
 
 /**
@@ -43,8 +90,7 @@ export async function withMounterValues(world: World, changed: Fields): Promise<
   const values = driverValuesOf(world);
   const apply = async (mounter: Fields): Promise<void> => {
     upgradeDriver(world, { ...values, mounter });
-    for (const { spec } of await driverPods(world, mounters))
-      await replacePod(world, mounters, spec.nodeName);
+    await replaceMounters(world);
   };
   world.undoAtEnd('the mounters have other values', () => apply(values.mounter));
   await apply({ ...values.mounter, ...changed });
