@@ -3,7 +3,7 @@
 import { EventEmitter, once } from 'node:events';
 import { DriverError, type Reason } from '../src/errors.ts';
 import type { famfs } from '../src/mounter/generated/mounter.js';
-import root from '../src/mounter/generated/mounter.js';
+import description from '../src/mounter/generated/mounter.js';
 import { protocolVersion } from '../src/mounter/protocol-version.ts';
 import { silentLogger } from '../src/observe/logger.ts';
 import { type Encodable, enumType, serviceType } from '../src/rpc/codec.ts';
@@ -14,8 +14,8 @@ import { unofferedMounter } from './unoffered-mounter.ts';
 type Mounter = famfs.mounter.v1.Mounter;
 type StateUpdate = Encodable<famfs.mounter.v1.NodeState>;
 
-const service = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
-export const phases = enumType<typeof famfs.mounter.v1.PoolPhase>(root, 'famfs.mounter.v1.PoolPhase');
+const service = serviceType<Mounter>(description, 'famfs.mounter.v1.Mounter');
+export const phases = enumType<typeof famfs.mounter.v1.PoolPhase>(description, 'famfs.mounter.v1.PoolPhase');
 
 export const poolA = '11111111-2222-4333-8444-555555555555';
 export const poolB = 'aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee';

@@ -8,8 +8,9 @@ import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import { Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import protobuf from 'protobufjs/light.js';
 import { type ControllerServiceOptions, controllerHandlers } from '../src/csi/controller-service.ts';
-import root from '../src/csi/generated/csi.js';
+import description from '../src/csi/generated/csi.js';
 import { controllerService } from '../src/csi/protocol.ts';
 import { DriverError } from '../src/errors.ts';
 import { runCommand } from '../src/linux/child-process.ts';
@@ -29,6 +30,7 @@ import {
 import { target } from './served-csi.ts';
 import { waitUntil } from './wait-until.ts';
 
+const root = protobuf.Root.fromJSON(description);
 const mark = 'Canary7f3aB';
 const proto = path.join(path.dirname(import.meta.dirname), 'proto/csi.proto');
 
@@ -153,7 +155,7 @@ describe('a mark in every secret field', () => {
       add === undefined ? servicesOf(root).map(({ fullName }) => fullName.slice(1)) : ['csi.v1.Controller'];
     add?.(server);
     for (const service of add === undefined ? services : []) {
-      const type = serviceType<Record<string, never>>(root, service);
+      const type = serviceType<Record<string, never>>(description, service);
       const handlers = Object.entries<{ responseStream: boolean }>(type.methods).map(
         ([name, { responseStream }]) => {
           const answer = (request: object) => handler?.(request) ?? Promise.resolve({});

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { famfs } from '../src/mounter/generated/mounter.js';
-import root from '../src/mounter/generated/mounter.js';
+import description from '../src/mounter/generated/mounter.js';
 import { silentLogger } from '../src/observe/logger.ts';
 import type { ClientOptions, RpcClient } from '../src/rpc/client.ts';
 import { serviceType } from '../src/rpc/codec.ts';
@@ -13,7 +13,7 @@ import type { Handlers } from '../src/rpc/server.ts';
 import { unofferedMounter } from './unoffered-mounter.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
-const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
+const mounter = serviceType<Mounter>(description, 'famfs.mounter.v1.Mounter');
 
 export class ServedFrames {
   readonly socketPath: string;

@@ -4,9 +4,9 @@ import path from 'node:path';
 import type { Logger } from '../observe/logger.ts';
 import { serviceType } from '../rpc/codec.ts';
 import { RpcServer } from '../rpc/server.ts';
-import root, { type pluginregistration } from './generated/registration.js';
+import description, { type pluginregistration } from './generated/registration.js';
 
-const service = serviceType<pluginregistration.Registration>(root, 'pluginregistration.Registration');
+const service = serviceType<pluginregistration.Registration>(description, 'pluginregistration.Registration');
 
 /** What kubelet calls CSI plugins, and the version of CSI it wants to hear: k8s.io/kubelet, plugin registration v1. */
 const pluginType = 'CSIPlugin';

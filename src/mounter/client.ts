@@ -7,7 +7,7 @@ import { backOffMs } from '../pace/back-off.ts';
 import type { Calls, RpcClient } from '../rpc/client.ts';
 import { type Decoded, enumType, serviceType } from '../rpc/codec.ts';
 import { createFrameClient } from '../rpc/frame-client.ts';
-import root, { type famfs } from './generated/mounter.js';
+import description, { type famfs } from './generated/mounter.js';
 import { requireHeeded } from './protocol-version.ts';
 
 export type MounterService = famfs.mounter.v1.Mounter;
@@ -18,15 +18,18 @@ export type Device = NodeState['devices'][number];
 export type Problem = NodeState['problems'][number];
 export type Bind = Decoded<famfs.mounter.v1.Bind>;
 
-const service = serviceType<MounterService>(root, 'famfs.mounter.v1.Mounter');
+const service = serviceType<MounterService>(description, 'famfs.mounter.v1.Mounter');
 
 export const mappingKind = enumType<typeof famfs.mounter.v1.MappingKind>(
-  root,
+  description,
   'famfs.mounter.v1.MappingKind',
 );
-export const poolRole = enumType<typeof famfs.mounter.v1.Role>(root, 'famfs.mounter.v1.Role');
-export const famfsMode = enumType<typeof famfs.mounter.v1.Mode>(root, 'famfs.mounter.v1.Mode');
-export const poolPhase = enumType<typeof famfs.mounter.v1.PoolPhase>(root, 'famfs.mounter.v1.PoolPhase');
+export const poolRole = enumType<typeof famfs.mounter.v1.Role>(description, 'famfs.mounter.v1.Role');
+export const famfsMode = enumType<typeof famfs.mounter.v1.Mode>(description, 'famfs.mounter.v1.Mode');
+export const poolPhase = enumType<typeof famfs.mounter.v1.PoolPhase>(
+  description,
+  'famfs.mounter.v1.PoolPhase',
+);
 
 /**
  * Refuses a writable bind `only_safely` of a mounter that would bind it writable anyway: one that does not heed that field, on a

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { Service, Type } from 'protobufjs/light.js';
-import root from './generated/mounter.js';
+import protobuf, { type Type } from 'protobufjs/light.js';
+import description from './generated/mounter.js';
 import { heededSince, protocolVersion, requireHeeded } from './protocol-version.ts';
 
 /**
@@ -46,7 +46,8 @@ function snake(name: string): string {
 
 describe('the version of the protocol of the mounter', () => {
   it('is raised with every field of a request', () => {
-    const service: Service = root.lookupService('famfs.mounter.v1.Mounter');
+    const root = protobuf.Root.fromJSON(description);
+    const service = root.lookupService('famfs.mounter.v1.Mounter');
     const requests = service.methodsArray.map((method) =>
       root.lookupType(`famfs.mounter.v1.${method.requestType}`),
     );

@@ -1,7 +1,7 @@
 // The mounter's verbs on the wire: requests of proto/mounter.proto in, answers out. Decides nothing.
 import { enumType, serviceType } from '../rpc/codec.ts';
 import type { Handlers } from '../rpc/server.ts';
-import root, { type famfs } from './generated/mounter.js';
+import description, { type famfs } from './generated/mounter.js';
 import type { Mounter } from './mounter.ts';
 import type { NodeState, PoolPhase, PoolState, Problem } from './pool-state.ts';
 import type { MappingEvidence } from './pool-verbs.ts';
@@ -9,12 +9,12 @@ import { protocolVersion } from './protocol-version.ts';
 
 type MounterService = famfs.mounter.v1.Mounter;
 
-export const mounterService = serviceType<MounterService>(root, 'famfs.mounter.v1.Mounter');
+export const mounterService = serviceType<MounterService>(description, 'famfs.mounter.v1.Mounter');
 
-const roles = enumType<typeof famfs.mounter.v1.Role>(root, 'famfs.mounter.v1.Role');
-const modes = enumType<typeof famfs.mounter.v1.Mode>(root, 'famfs.mounter.v1.Mode');
-const phases = enumType<typeof famfs.mounter.v1.PoolPhase>(root, 'famfs.mounter.v1.PoolPhase');
-const kinds = enumType<typeof famfs.mounter.v1.MappingKind>(root, 'famfs.mounter.v1.MappingKind');
+const roles = enumType<typeof famfs.mounter.v1.Role>(description, 'famfs.mounter.v1.Role');
+const modes = enumType<typeof famfs.mounter.v1.Mode>(description, 'famfs.mounter.v1.Mode');
+const phases = enumType<typeof famfs.mounter.v1.PoolPhase>(description, 'famfs.mounter.v1.PoolPhase');
+const kinds = enumType<typeof famfs.mounter.v1.MappingKind>(description, 'famfs.mounter.v1.MappingKind');
 
 const roleNumbers = { master: roles.ROLE_MASTER, client: roles.ROLE_CLIENT };
 const modeNumbers = { standalone: modes.MODE_STANDALONE, fuse: modes.MODE_FUSE };

@@ -1,6 +1,13 @@
-// Messages and services out of protobufjs reflection, typed from the generated declarations. A 64-bit field is
+// Messages and services out of the description of a protocol, typed from the generated declarations. A 64-bit field is
 // a bigint on both sides, an unset message is null, an enum is its number. Knows no transport.
-import type { Enum, Field, Method, Root, Type } from 'protobufjs/light.js';
+import type { Field, IMethod, Type } from 'protobufjs/light.js';
+import {
+  type Description,
+  describedEnum,
+  describedService,
+  fullNameOf,
+  MessageTypes,
+} from './message-types.ts';
 
 /** What a 64-bit field is declared as by the generated code. */
 interface LongLike {
@@ -85,55 +92,73 @@ const noKeys: LoggedKeys = new Set();
 
 /**
  * Looks a service up by its full name, such as `csi.v1.Node`. `S` is its generated class, which only exists as
- * a type: `serviceType<csi.v1.Node>(root, 'csi.v1.Node')`.
+ * a type: `serviceType<csi.v1.Node>(description, 'csi.v1.Node')`. The types of its messages are made when a method is
+ * used for the first time.
+ * @throws TypeError when the service, or a request or response of it, is not described
  */
-export function serviceType<S>(root: Root, fullName: string, logged: LoggedKeys = noKeys): ServiceType<S> {
-  root.resolveAll();
+export function serviceType<S>(
+  description: Description,
+  fullName: string,
+  logged: LoggedKeys = noKeys,
+): ServiceType<S> {
+  const types = typesOf(description);
   const methods: Record<string, MethodType> = {};
-  for (const method of root.lookupService(fullName).methodsArray) {
-    methods[method.name.charAt(0).toLowerCase() + method.name.slice(1)] = methodType(
-      fullName,
-      method,
-      logged,
-    );
+  for (const [name, method] of Object.entries(describedService(description, fullName).methods)) {
+    const codec = (message: string): Codec =>
+      codecOf(types, fullNameOf(description, message, fullName), logged);
+    methods[name.charAt(0).toLowerCase() + name.slice(1)] = methodType(`/${fullName}/${name}`, method, codec);
   }
   return { fullName, methods: methods as ServiceType<S>['methods'] };
 }
 
-/** The numbers of an enum: `enumType<typeof csi.v1.VolumeUsage.Unit>(root, 'csi.v1.VolumeUsage.Unit')`. */
-export function enumType<E>(root: Root, fullName: string): Readonly<E> {
-  const found: Enum = root.lookupEnum(fullName);
-  return found.values as Readonly<E>;
+/** The numbers of an enum: `enumType<typeof csi.v1.VolumeUsage.Unit>(description, 'csi.v1.VolumeUsage.Unit')`. */
+export function enumType<E>(description: Description, fullName: string): Readonly<E> {
+  return describedEnum(description, fullName) as Readonly<E>;
 }
 
 /** The codec of one message type, by its full name. */
-export function messageType(root: Root, fullName: string): Codec {
-  return codecOf(root.lookupType(fullName), noKeys);
+export function messageType(description: Description, fullName: string): Codec {
+  return codecOf(typesOf(description), fullNameOf(description, fullName, ''), noKeys);
 }
 
-function methodType(serviceName: string, method: Method, logged: LoggedKeys): MethodType {
-  const { resolvedRequestType, resolvedResponseType } = method;
-  if (resolvedRequestType === null || resolvedResponseType === null) {
-    throw new TypeError(`the types of ${serviceName}.${method.name} are not resolved`);
-  }
+/** Services of a protocol share the types of their messages. */
+const typesByProtocol = new WeakMap<Description, MessageTypes>();
+
+function typesOf(description: Description): MessageTypes {
+  const before = typesByProtocol.get(description);
+  if (before !== undefined) return before;
+  const types = new MessageTypes(description);
+  typesByProtocol.set(description, types);
+  return types;
+}
+
+function methodType(path: string, method: IMethod, codec: (message: string) => Codec): MethodType {
   return {
-    name: method.name,
-    path: `/${serviceName}/${method.name}`,
+    name: path.slice(path.lastIndexOf('/') + 1),
+    path,
     responseStream: method.responseStream === true,
-    request: codecOf(resolvedRequestType, logged),
-    response: codecOf(resolvedResponseType, logged),
+    request: codec(method.requestType),
+    response: codec(method.responseType),
   };
 }
 
 const conversion = { longs: BigInt, defaults: true, oneofs: true } as const;
 
-function codecOf(type: Type, logged: LoggedKeys): Codec {
-  const redactor = redactorOf(type, { logged, redactors: new Map() });
+function codecOf(types: MessageTypes, fullName: string, logged: LoggedKeys): Codec {
+  let made: Type | undefined;
+  let redactor: Redactor | undefined;
+  const type = (): Type => {
+    made ??= types.get(fullName);
+    return made;
+  };
   return {
-    name: type.name,
-    encode: (message) => type.encode(type.fromObject(message)).finish() as Buffer,
-    decode: (bytes) => type.toObject(type.decode(bytes), conversion),
-    redact: (message) => redactor(message as Record<string, unknown>),
+    name: fullName.slice(fullName.lastIndexOf('.') + 1),
+    encode: (message) => type().encode(type().fromObject(message)).finish() as Buffer,
+    decode: (bytes) => type().toObject(type().decode(bytes), conversion),
+    redact: (message) => {
+      redactor ??= redactorOf(type(), { logged, redactors: new Map() });
+      return redactor(message as Record<string, unknown>);
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { reasonIs } from '../../test/reason-is.ts';
 import { ServedFrames } from '../../test/served-frames.ts';
 import { waitUntil } from '../../test/wait-until.ts';
-import root from '../mounter/generated/mounter.js';
+import description from '../mounter/generated/mounter.js';
 import { messageType } from './codec.ts';
 import {
   encodeEmpty,
@@ -20,7 +20,7 @@ import {
   readError,
 } from './frame.ts';
 
-const bindRequest = messageType(root, 'famfs.mounter.v1.BindRequest');
+const bindRequest = messageType(description, 'famfs.mounter.v1.BindRequest');
 const bindPath = encodePath('/famfs.mounter.v1.Mounter/Bind');
 const empty = Buffer.alloc(0);
 const limitBytes = 64 * 1024;

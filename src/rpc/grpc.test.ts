@@ -10,13 +10,13 @@ import { status } from '@grpc/grpc-js';
 import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { DriverError } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
-import root from '../mounter/generated/mounter.js';
+import description from '../mounter/generated/mounter.js';
 import { silentLogger } from '../observe/logger.ts';
 import { serviceType } from './codec.ts';
 import { RpcServer } from './server.ts';
 import { statusCode } from './status-code.ts';
 
-const mounter = serviceType<famfs.mounter.v1.Mounter>(root, 'famfs.mounter.v1.Mounter');
+const mounter = serviceType<famfs.mounter.v1.Mounter>(description, 'famfs.mounter.v1.Mounter');
 
 let folder: string;
 let socketPath: string;

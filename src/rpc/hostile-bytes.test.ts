@@ -10,14 +10,14 @@ import fc from 'fast-check';
 import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
-import root from '../mounter/generated/mounter.js';
+import description from '../mounter/generated/mounter.js';
 import { silentLogger } from '../observe/logger.ts';
 import { createClient, type RpcClient } from './client.ts';
 import { serviceType } from './codec.ts';
 import { RpcServer } from './server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
-const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
+const mounter = serviceType<Mounter>(description, 'famfs.mounter.v1.Mounter');
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 let folder: string;

@@ -7,7 +7,7 @@ import { reasonIs } from '../../test/reason-is.ts';
 import { unofferedMounter } from '../../test/unoffered-mounter.ts';
 import { DriverError, type Reason } from '../errors.ts';
 import type { famfs } from '../mounter/generated/mounter.js';
-import root from '../mounter/generated/mounter.js';
+import description from '../mounter/generated/mounter.js';
 import { silentLogger } from '../observe/logger.ts';
 import { createClient, type RpcClient } from './client.ts';
 import { serviceType } from './codec.ts';
@@ -16,7 +16,7 @@ import { FrameServer } from './frame-server.ts';
 import { type Handlers, RpcServer } from './server.ts';
 
 type Mounter = famfs.mounter.v1.Mounter;
-const mounter = serviceType<Mounter>(root, 'famfs.mounter.v1.Mounter');
+const mounter = serviceType<Mounter>(description, 'famfs.mounter.v1.Mounter');
 
 /** Settles when the signal fires. */
 function aborted(signal: AbortSignal): Promise<unknown> {

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, describe, it, type TestContext } from 'node:test';
-import type { Method, Type } from 'protobufjs/light.js';
-import root from '../../src/csi/generated/csi.js';
+import protobuf, { type Method, type Type } from 'protobufjs/light.js';
+import description from '../../src/csi/generated/csi.js';
 import { type HostileString, hostileStrings } from '../hostile-strings.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { encodeWire, type WireMessage } from './protobuf-wire.ts';
@@ -156,6 +156,7 @@ interface FieldPlace extends Omit<Place, 'mapBytes'> {
 
 /** Every field with a volume and a target of its own, so that all can be tried at once. */
 function placesOf({ node, pool }: StressedNode): FieldPlace[] {
+  const root = protobuf.Root.fromJSON(description);
   const services = servicesOf(root, ['csi.v1.Identity', 'csi.v1.Controller', 'csi.v1.Node']);
   const fields = services.flatMap((service) =>
     service.methodsArray.flatMap((method) => {

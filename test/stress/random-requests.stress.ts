@@ -2,7 +2,8 @@
 // only what the specification lets it say, and leaves nothing on the node.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import root from '../../src/csi/generated/csi.js';
+import protobuf from 'protobufjs/light.js';
+import description from '../../src/csi/generated/csi.js';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { codesOf } from './allowed-codes.ts';
 import { Dice } from './dice.ts';
@@ -34,6 +35,7 @@ describe('random requests', { skip }, () => {
     const goodTexts = goodTextsOf(stressed);
     // Most of what can happen, happens in the Node service.
     const services = ['csi.v1.Identity', 'csi.v1.Controller', ...Array<string>(6).fill('csi.v1.Node')];
+    const root = protobuf.Root.fromJSON(description);
     const maker = new RequestMaker({ dice, root, services, goodTexts });
     const footprint = stressed.footprint();
     const tally = new Tally();
