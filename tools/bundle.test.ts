@@ -2,10 +2,17 @@
 // seen by any test of the sources.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { driverName } from '../src/config.ts';
+import { identityService } from '../src/csi/protocol.ts';
+import { createClient } from '../src/rpc/client.ts';
+import { DriverProcess } from '../test/driver-process.ts';
+import { waitUntil } from '../test/wait-until.ts';
 import { type BundleResult, bundles, externalsOf, makeBundle, packagesIn } from './bundle.ts';
 import { projectRoot } from './run-tool.ts';
 
@@ -132,6 +139,86 @@ describe('the bundles with an API client', () => {
     }
   });
 });
+
+describe('what bundles leave out', () => {
+  /** Modules of packages that are loaded for features that nobody uses, and what would be a sign of them. */
+  const unused = [
+    ...['channel', 'client', 'internal-channel', 'load-balancer', 'resolver-dns', 'transport'].map(
+      (module) => `@grpc/grpc-js/build/src/${module}.js`,
+    ),
+    ...['winston/lib/winston.js', 'winston/lib/winston/transports/http.js', '@dabh/diagnostics/'],
+    ...['prom-client/index.js', 'prom-client/lib/cluster.js', 'tdigest/', '@opentelemetry/api/'],
+  ];
+
+  for (const { name } of bundles)
+    test(`is in none of them: ${name}.cjs`, () => {
+      const inputs = Object.keys(bundled(name).metafile.inputs);
+      const held = inputs.filter((input) =>
+        unused.some((module) => input.includes(`node_modules/${module}`)),
+      );
+      assert.deepEqual(held, []);
+    });
+
+  test('lies where it is looked for', () => {
+    const roots = ['@grpc/grpc-js/build/src', 'winston/lib/winston', '@dabh/diagnostics', 'prom-client/lib'];
+    for (const folder of [...roots, 'tdigest', '@opentelemetry/api'])
+      assert.ok(existsSync(path.join(projectRoot, 'node_modules', folder)), folder);
+    for (const module of unused.filter((file) => file.endsWith('.js')))
+      assert.ok(existsSync(path.join(projectRoot, 'node_modules', module)), module);
+  });
+
+  test('is missed by none: the node plugin serves, logs and tells its metrics', async () => {
+    const home = mkdtempSync(path.join(os.tmpdir(), 'fcn-'));
+    const port = await freePort();
+    const plugin = new DriverProcess({
+      argv: [
+        ...[process.execPath, bundled('node').file, 'node', '--node-id=bundled', '--skip-registration'],
+        ...[
+          `--kubelet-dir=${home}`,
+          `--csi-socket=${home}/csi.sock`,
+          `--mounter-socket=${home}/mounter.sock`,
+        ],
+        ...[`--metrics-address=127.0.0.1:${port}`, '--log-level=debug'],
+      ],
+      logPath: path.join(home, 'log'),
+    });
+    const client = createClient(identityService, path.join(home, 'csi.sock'), {
+      name: 'the bundle',
+      unavailableReason: 'internal',
+    });
+    try {
+      await waitUntil('it has started', () => {
+        if (!plugin.isRunning) throw new Error(plugin.log);
+        return /node plugin started/.test(plugin.log);
+      });
+      const { name } = await client.calls.getPluginInfo({});
+      assert.equal(name, driverName);
+      const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+      for (const line of [
+        /^famfs_csi_operations_in_flight\{method="GetPluginInfo",role="node"\} 0$/m,
+        /^famfs_csi_operations_seconds_count\{.*method="GetPluginInfo".*code="OK".*\} 1$/m,
+        /^famfs_csi_process_cpu_seconds_total\{role="node"\} [0-9.]+$/m,
+        /^famfs_csi_nodejs_gc_duration_seconds_count\{.*\} \d+$/m,
+      ])
+        assert.match(text, line);
+      for (const line of plugin.log.trimEnd().split('\n')) assert.ok(JSON.parse(line), line);
+    } finally {
+      client.close();
+      await plugin.stop();
+      rmSync(home, { recursive: true });
+    }
+  });
+});
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
 
 describe('every bundle of the program', () => {
   for (const { name, entry } of bundles.filter((bundle) => bundle.entry === 'src/main.ts')) {

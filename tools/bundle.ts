@@ -7,6 +7,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { leaveOutUnused } from './bundle/left-out.ts';
 import { projectRoot } from './run-tool.ts';
 
 export interface Bundle {
@@ -39,14 +40,11 @@ export async function makeBundle(bundle: Bundle, folder: string): Promise<Bundle
     ...sharedOptions,
     entryPoints: [path.join(projectRoot, bundle.entry)],
     outfile: file,
-    plugins: [leaveOutOtherRoles(bundle), leaveOutUnusedOfApiClient],
+    plugins: [leaveOutOtherRoles(bundle), leaveOutUnused],
   });
   const output = Object.entries(metafile.outputs).find(([name]) => name.endsWith('.cjs'));
   return { file, sizeBytes: output?.[1].bytes ?? 0, metafile };
 }
-
-/** In the place of what is loaded for features that the driver does not use. */
-const nothing = path.join(projectRoot, 'tools/bundle/nothing.cjs');
 
 const sharedOptions = {
   absWorkingDir: projectRoot,
@@ -62,10 +60,7 @@ const sharedOptions = {
   logLevel: 'warning',
   external: ['koffi'],
   alias: {
-    '@grpc/proto-loader': nothing,
     '@kubernetes/client-node': path.join(projectRoot, 'node_modules/@kubernetes/client-node/dist/config.js'),
-    // client-node sends its requests with it; ours go by node:http (src/kubernetes/api-connection.ts).
-    undici: nothing,
   },
   banner: {
     js: "const moduleUrl=require('node:url').pathToFileURL(__filename).href,isMainModule=require.main===module;",
@@ -99,20 +94,6 @@ function leaveOutOtherRoles({ name, roles }: Bundle): Plugin {
     },
   };
 }
-
-/**
- * Of @kubernetes/client-node the driver uses the reader of kubeconfigs alone. It refers to the 2,700 generated modules for
- * making clients of them, which nobody asks it for; as the package does not say that they do nothing by themselves, esbuild
- * would keep a good part of them.
- */
-const leaveOutUnusedOfApiClient: Plugin = {
-  name: 'leave-out-unused-of-api-client',
-  setup({ onResolve }) {
-    onResolve({ filter: /^\.\/gen\/index\.js$/ }, ({ importer }) =>
-      importer.endsWith('/@kubernetes/client-node/dist/config.js') ? { path: nothing } : undefined,
-    );
-  },
-};
 
 /** Everything that code of other projects came from, by package name. */
 export function packagesIn({ inputs }: Metafile): readonly string[] {

@@ -18,12 +18,12 @@ const mib = 2 ** 20;
 
 /** Some more than they had when this was written. A jump means that something came along which nobody asked for. */
 const largestKib: Readonly<Record<string, number>> = {
-  node: 1200,
-  agent: 1100,
-  controller: 1600,
-  mounter: 1200,
+  node: 700,
+  agent: 900,
+  controller: 1150,
+  mounter: 1050,
   sim: 350,
-  'famfs-csi': 2400,
+  'famfs-csi': 1900,
 };
 
 let home: string;
