@@ -33,7 +33,6 @@ const releaseTimeoutMs = 60_000;
 /** Runs the agent until SIGTERM or SIGINT. What it began goes on when it is started again. */
 export async function runAgent(argv: readonly string[]): Promise<void> {
   nameEffectRole('agent');
-  keepHeapSmall();
   const config = readConfig(agentRole, argv, process.env);
   const logger = createLogger({
     level: config.logLevel,
@@ -47,6 +46,7 @@ export async function runAgent(argv: readonly string[]): Promise<void> {
   const http = await startObserving(config, mounter, agent.api, logger);
   agent.start();
   mounter.start();
+  keepHeapSmall();
   logger.info('agent started', { version: driverVersion, nodeId: config.nodeId });
 
   const signal = await stopSignal();

@@ -33,7 +33,6 @@ import { stopSignal } from './stop-signal.ts';
 
 /** Runs everything until SIGTERM or SIGINT. Mounts, binds, daemons and records outlive it. */
 export async function runAllInOne(argv: readonly string[]): Promise<void> {
-  keepHeapSmall();
   nameEffectRole('all-in-one');
   const config = readConfig(allInOneRole, argv, process.env);
   const logger = createLogger({
@@ -71,6 +70,7 @@ export async function runAllInOne(argv: readonly string[]): Promise<void> {
   await csi.listen(config.csiSocket);
   maker.start();
   tending.start();
+  keepHeapSmall();
   logger.info('all in one started', {
     version: driverVersion,
     nodeId: config.nodeId,

@@ -56,7 +56,6 @@ const reportDelayMs = 3_000;
 /** Runs the controller until SIGTERM or SIGINT. Volumes that are being made are made all the same. */
 export async function runController(argv: readonly string[]): Promise<void> {
   nameEffectRole('controller');
-  keepHeapSmall();
   const config = readConfig(controllerRole, argv, process.env);
   const logger = createLogger({
     level: config.logLevel,
@@ -78,6 +77,7 @@ export async function runController(argv: readonly string[]): Promise<void> {
     () => controller.leading.start(),
     () => undefined,
   );
+  keepHeapSmall();
   logger.info('controller started', { version: driverVersion, csiSocket: config.csiSocket });
 
   const signal = await stopSignal();

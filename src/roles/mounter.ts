@@ -18,7 +18,6 @@ import { stopSignal } from './stop-signal.ts';
 /** Runs the mounter until SIGTERM or SIGINT. Mounts, binds and daemons outlive it. */
 export async function runMounter(argv: readonly string[]): Promise<void> {
   nameEffectRole('mounter');
-  keepHeapSmall();
   const config = readConfig(mounterRole, argv, process.env);
   const logger = createLogger({
     level: config.logLevel,
@@ -43,6 +42,7 @@ export async function runMounter(argv: readonly string[]): Promise<void> {
   server.addService(mounterService, mounterHandlers(mounter));
   await server.listen(config.socket, { makeFolderPrivate: true });
   mounter.start();
+  keepHeapSmall();
   logger.info('mounter started', { version: driverVersion });
   await stopSignal();
   logger.info('mounter stopping');

@@ -29,7 +29,6 @@ const quietMethods = [
 /** Runs the node plugin until SIGTERM or SIGINT. What is published stays when it ends. */
 export async function runNode(argv: readonly string[]): Promise<void> {
   nameEffectRole('node');
-  keepHeapSmall();
   const config = readConfig(nodeRole, argv, process.env);
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, fields: { role: 'node' } });
   // Sockets are made private one by one; nothing of ours is for others in the moment before.
@@ -45,6 +44,7 @@ export async function runNode(argv: readonly string[]): Promise<void> {
     ? undefined
     : register(config, csiSocket, mounter, server, logger);
   mounter.start();
+  keepHeapSmall();
   logger.info('node plugin started', { version: driverVersion, nodeId: config.nodeId });
 
   const signal = await stopSignal();
