@@ -14,10 +14,10 @@ const bucketsSeconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5,
 export class Metrics implements CallMetrics {
   readonly registry = new Registry();
   readonly #durations: Histogram<'method' | 'code'>;
-  readonly #inFlight: Gauge<'method'>;
   // prom-client looks a label set up by a hash of its values at every call; these are remembered instead.
   readonly #durationOf = new Map<string, Histogram.Internal<'method' | 'code'>>();
-  readonly #inFlightOf = new Map<string, Gauge.Internal<'method'>>();
+  /** By method; handed to prom-client when somebody scrapes. */
+  readonly #inFlight = new Map<string, number>();
 
   constructor(options: { role: string; version: string }) {
     this.registry.setDefaultLabels({ role: options.role });
@@ -29,11 +29,15 @@ export class Metrics implements CallMetrics {
       buckets: bucketsSeconds,
       registers,
     });
-    this.#inFlight = new Gauge({
+    const inFlight = this.#inFlight;
+    new Gauge({
       name: 'famfs_csi_operations_in_flight',
       help: 'Calls that are running now, by method.',
       labelNames: ['method'],
       registers,
+      collect() {
+        for (const [method, calls] of inFlight) this.set({ method }, calls);
+      },
     });
     new Gauge({
       name: 'famfs_csi_build_info',
@@ -49,11 +53,11 @@ export class Metrics implements CallMetrics {
   }
 
   started(method: string): void {
-    this.#inFlightFor(method).inc();
+    this.#count(method, 1);
   }
 
   finished(method: string, code: string, seconds: number): void {
-    this.#inFlightFor(method).dec();
+    this.#count(method, -1);
     const key = `${method} ${code}`;
     let duration = this.#durationOf.get(key);
     if (duration === undefined) {
@@ -63,12 +67,7 @@ export class Metrics implements CallMetrics {
     duration.observe(seconds);
   }
 
-  #inFlightFor(method: string): Gauge.Internal<'method'> {
-    let gauge = this.#inFlightOf.get(method);
-    if (gauge === undefined) {
-      gauge = this.#inFlight.labels({ method });
-      this.#inFlightOf.set(method, gauge);
-    }
-    return gauge;
+  #count(method: string, change: 1 | -1): void {
+    this.#inFlight.set(method, (this.#inFlight.get(method) ?? 0) + change);
   }
 }
