@@ -26,7 +26,7 @@ import { BackgroundProcess } from '../tools/background-process.ts';
 import { Driver } from './driver.ts';
 import type { Bench } from './figure.ts';
 import { type ProcessMemory, parseSmapsRollup } from './process-memory.ts';
-import { buildProgram } from './programs.ts';
+import type { Programs } from './programs.ts';
 import { asArguments } from './provisioning-host.ts';
 import { createSimulatedNode } from './simulated-node.ts';
 import { targetsFolder } from './targets.ts';
@@ -83,7 +83,7 @@ export class ClusterHost {
         mounterFlags: { ...node.mounterFlags, 'allow-writes': 'unsafe' },
       });
       started.unshift(driver);
-      const roles = { programs: path.join(bench.places.folder, 'programs'), folder };
+      const roles = { programs: bench.programs, folder };
       const agent = await startRole(
         'agent',
         roles,
@@ -212,11 +212,11 @@ async function declarePool(admin: ApiClient, fileSystemUUID: string): Promise<vo
 /** Starts a role that talks to the API server, with its metrics on a free port. */
 async function startRole(
   name: 'agent' | 'controller',
-  { programs, folder }: { readonly programs: string; readonly folder: string },
+  { programs, folder }: { readonly programs: Programs; readonly folder: string },
   kubeconfigText: string,
   flags: Readonly<Record<string, string>>,
 ): Promise<Role> {
-  const [file = '', ...words] = await buildProgram(name, programs);
+  const [file = '', ...words] = programs[name];
   const kubeconfig = path.join(folder, `${name}.kubeconfig`);
   writeFileSync(kubeconfig, kubeconfigText, { mode: 0o600 });
   const address = `127.0.0.1:${await freePort()}`;

@@ -1,5 +1,6 @@
 // What a publish costs on a node where much is published already. The kernel's own calls may become dearer with the
-// number of mounts, so they are measured at each number as well: the driver answers for the rest, its own part.
+// number of mounts, so they are measured at each number as well: the driver answers for the rest, its own part. Minutes lie
+// between the numbers, in which a machine that is shared changes its speed: the own part is counted in calls that do nothing.
 import type { Bench, Figure } from '../figure.ts';
 import { runClient, runRawMounts } from '../go-client.ts';
 import { interleave } from '../interleave.ts';
@@ -15,6 +16,8 @@ const quick = [0, 30, 100];
 interface Round {
   readonly driver: number;
   readonly raw: number;
+  /** A call that does nothing, which no mount makes dearer. */
+  readonly call: number;
 }
 
 export const publishBesideMounts: Figure = {
@@ -74,12 +77,15 @@ async function measureBeside(bench: Bench, times: number): Promise<Round[]> {
   const rounds = await interleave(times, {
     driver: () => runClient(bench.driver, 'cycle', targets, load),
     raw: () => runRawMounts(bench.source, targets, { ...load, cycles: cycles * 20 }),
+    call: () => runClient(bench.driver, 'capabilities', targets, { ...load, cycles: cycles * 4 }),
   });
-  return rounds.map(({ driver, raw }) => ({ driver: driver.cycleP50Ms, raw: raw.cycleP50Ms }));
+  return rounds.map(({ driver, raw, call }) => ({
+    ...{ driver: driver.cycleP50Ms, raw: raw.cycleP50Ms, call: call.cycleP50Ms },
+  }));
 }
 
 function ownParts(rounds: readonly Round[] = []): number[] {
-  return rounds.map(({ driver, raw }) => driver - raw);
+  return rounds.map(({ driver, raw, call }) => (driver - raw) / call);
 }
 
 function describe(count: number, rounds: readonly Round[], empty: number): readonly Measurement[] {
@@ -104,5 +110,12 @@ function describe(count: number, rounds: readonly Round[], empty: number): reado
       },
       rounds.map((round) => round[who]),
     );
-  return [...(count === 0 ? [] : [ownPart]), cycle('driver', 'famfs-csi'), cycle('raw', 'system calls')];
+  return [
+    ...(count === 0 ? [] : [ownPart]),
+    ...[
+      cycle('driver', 'famfs-csi'),
+      cycle('raw', 'system calls'),
+      cycle('call', 'a call that does nothing'),
+    ],
+  ];
 }

@@ -1,7 +1,7 @@
 // What the real bundles cost: bytes in the image, and memory of each role when it has just started as the image starts it,
 // against what the chart asks for it. How they do under load is measured by `npm run bench` and `npm run stress -- soak`.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -11,8 +11,9 @@ import { smallHeapEnvironment } from '../../src/roles/small-heap.ts';
 import { DriverProcess } from '../../test/driver-process.ts';
 import { LimitedGroup } from '../../test/process-limits.ts';
 import { waitUntil } from '../../test/wait-until.ts';
-import { bundles, makeBundle } from '../bundle.ts';
+import { bundles } from '../bundle.ts';
 import { projectRoot } from '../run-tool.ts';
+import { makeProgramHome } from './program-home.ts';
 
 const mib = 2 ** 20;
 
@@ -27,17 +28,11 @@ const largestKib: Readonly<Record<string, number>> = {
 };
 
 let home: string;
+let command: readonly string[];
 
 before(async () => {
   home = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-budget-'));
-  mkdirSync(path.join(home, 'bin'));
-  symlinkSync(process.execPath, path.join(home, 'bin/node'));
-  symlinkSync(path.join(projectRoot, 'node_modules'), path.join(home, 'node_modules'));
-  const launcher = readFileSync(path.join(import.meta.dirname, 'famfs-csi.sh'), 'utf8');
-  writeFileSync(path.join(home, 'famfs-csi'), launcher.replace('/opt/famfs-csi', home));
-  mkdirSync(path.join(home, 'dist'));
-  writeFileSync(path.join(home, 'dist/package.json'), '{"type":"commonjs"}');
-  for (const bundle of bundles) await makeBundle(bundle, path.join(home, 'dist'));
+  command = await makeProgramHome(home, bundles);
 });
 after(() => rmSync(home, { recursive: true }));
 
@@ -154,7 +149,7 @@ describe('the heap', () => {
     try {
       group.set(String(limitBytes), 'memory.max', 'memory.limit_in_bytes');
       const flags =
-        /bin\/node" (.*) "\$home/.exec(readFileSync(path.join(home, 'famfs-csi'), 'utf8'))?.[1] ?? '';
+        /set -- (--max.*) "\$home/.exec(readFileSync(path.join(home, 'famfs-csi'), 'utf8'))?.[1] ?? '';
       const tell = 'v8.getHeapStatistics().heap_size_limit';
       const argv = ['-c', inGroup, group.directory, process.execPath, ...flags.split(' '), '--print', tell];
       const { stdout, stderr } = await runCommand('/bin/sh', argv);
@@ -180,7 +175,7 @@ async function startedMemory(
   const apart = role === 'mounter' ? ['unshare', '--mount', '--propagation', 'private'] : [];
   const grouped = group === undefined ? [] : ['/bin/sh', '-c', inGroup, group.directory];
   const driver = new DriverProcess({
-    argv: [...apart, ...grouped, '/bin/sh', path.join(home, 'famfs-csi'), role, ...flags(folder)],
+    argv: [...apart, ...grouped, ...command, role, ...flags(folder)],
     logPath: path.join(folder, 'log'),
     env: smallHeapEnvironment,
   });

@@ -28,7 +28,7 @@ function started(...args: string[]): string[] {
   const { stdout, pid } = spawnSync('sh', [path.join(folder, 'famfs-csi'), ...args], { encoding: 'utf8' });
   const [first, ...words] = stdout.trimEnd().split('\n');
   assert.equal(first, `pid ${pid}`, 'a shell stays between the init and Node');
-  return words.filter((word) => !/^--(?:max|optimize|lite)/.test(word));
+  return words.filter((word) => !/^--(?:max|no-concurrent)/.test(word));
 }
 
 describe('the command of the image', () => {
