@@ -3,7 +3,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -207,6 +216,90 @@ describe('what bundles leave out', () => {
       await plugin.stop();
       rmSync(home, { recursive: true });
     }
+  });
+});
+
+describe('a bundle that keeps its compiled code', () => {
+  let home: string;
+  before(() => {
+    home = mkdtempSync(path.join(os.tmpdir(), 'fck-'));
+  });
+  after(() => rmSync(home, { recursive: true }));
+
+  const cache = (): string => path.join(home, 'cache');
+  const kept = (): string[] => readdirSync(cache()).filter((name) => name.endsWith('.code'));
+  const keptFile = (): string => {
+    assert.equal(kept().length, 1, kept().join());
+    return path.join(cache(), kept()[0] ?? '');
+  };
+
+  /** Starts the node plugin, asks it something, ends it. */
+  async function serveOnce(folder = cache()): Promise<void> {
+    const plugin = new DriverProcess({
+      argv: [
+        ...[process.execPath, bundled('node').file, 'node', '--node-id=kept', '--skip-registration'],
+        ...[
+          `--kubelet-dir=${home}`,
+          `--csi-socket=${home}/csi.sock`,
+          `--mounter-socket=${home}/mounter.sock`,
+        ],
+      ],
+      logPath: path.join(home, 'log'),
+      env: { NODE_COMPILE_CACHE: folder },
+    });
+    const options = { name: 'the bundle', unavailableReason: 'internal' } as const;
+    const client = createClient(identityService, path.join(home, 'csi.sock'), options);
+    try {
+      await waitUntil('it has started', () => {
+        if (!plugin.isRunning) throw new Error(plugin.log);
+        return existsSync(path.join(home, 'csi.sock'));
+      });
+      await waitUntil('it answers', () =>
+        client.calls.getPluginInfo({}).then(
+          ({ name }) => name === driverName,
+          () => false,
+        ),
+      );
+    } finally {
+      client.close();
+      await plugin.stop();
+    }
+  }
+
+  test('takes what an earlier start has kept, though the program sets flags of V8 meanwhile', async () => {
+    await serveOnce();
+    const { ino, size } = statSync(keptFile());
+    assert.ok(size > 300_000, `${size} bytes are not the functions of a start`);
+    await serveOnce();
+    assert.equal(statSync(keptFile()).ino, ino, 'it was refused, and made anew');
+    assert.equal(statSync(keptFile()).mode & 0o777, 0o600);
+  });
+
+  test('starts all the same with what is damaged, cut off or of another program, and makes it anew', async () => {
+    const whole = readFileSync(keptFile());
+    const flipped = Buffer.from(whole);
+    flipped.writeUInt8(flipped.readUInt8(whole.length >> 1) ^ 1, whole.length >> 1);
+    for (const bytes of [flipped, whole.subarray(0, whole.length >> 1), Buffer.alloc(0), Buffer.alloc(4)]) {
+      writeFileSync(keptFile(), bytes);
+      await serveOnce();
+      assert.ok(statSync(keptFile()).size > 300_000);
+    }
+  });
+
+  test('starts all the same where nothing can be kept', async () => {
+    writeFileSync(path.join(home, 'no-folder'), '');
+    await serveOnce(path.join(home, 'no-folder'));
+  });
+
+  test('keeps nothing of a command that only tells something', () => {
+    const folder = path.join(home, 'told');
+    const env = { ...process.env, NODE_COMPILE_CACHE: folder };
+    const { status } = spawnSync(process.execPath, [bundled('node').file, '--help'], { env });
+    assert.equal(status, 0);
+    assert.deepEqual(
+      existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.code')) : [],
+      [],
+    );
   });
 });
 

@@ -4,9 +4,10 @@
 //
 // koffi stays outside: it loads a native library of its platform. An image that runs a file with the mounter in it
 // needs node_modules/koffi and node_modules/@koromix/koffi-linux-{x64,arm64} beside or above dist/.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type BuildOptions, build, type Metafile, type Plugin } from 'esbuild';
+import { smallHeapFlags } from '../src/roles/small-heap.ts';
 import { leaveOutUnused } from './bundle/left-out.ts';
 import { projectRoot } from './run-tool.ts';
 
@@ -16,11 +17,13 @@ export interface Bundle {
   readonly entry: string;
   /** Files of src/roles/ that it holds, without the extension; all of them when left out. */
   readonly roles?: readonly string[];
+  /** Its compiled functions are kept from one start to the next, where NODE_COMPILE_CACHE says. */
+  readonly keepsCode?: boolean;
 }
 
 export const bundles: readonly Bundle[] = [
   { name: 'famfs-csi', entry: 'src/main.ts' },
-  { name: 'node', entry: 'src/main.ts', roles: ['node'] },
+  { name: 'node', entry: 'src/main.ts', roles: ['node'], keepsCode: true },
   { name: 'controller', entry: 'src/main.ts', roles: ['controller'] },
   { name: 'agent', entry: 'src/main.ts', roles: ['agent'] },
   { name: 'mounter', entry: 'src/main.ts', roles: ['mounter', 'mounter-worker'] },
@@ -40,11 +43,16 @@ export async function makeBundle(bundle: Bundle, folder: string): Promise<Bundle
     ...sharedOptions,
     entryPoints: [path.join(projectRoot, bundle.entry)],
     outfile: file,
+    ...(bundle.keepsCode === true ? keepingCode() : {}),
     plugins: [leaveOutOtherRoles(bundle), leaveOutUnused],
   });
   const output = Object.entries(metafile.outputs).find(([name]) => name.endsWith('.cjs'));
   return { file, sizeBytes: output?.[1].bytes ?? 0, metafile };
 }
+
+/** What takes the place of what ES modules know about themselves. */
+const ownPlace =
+  "const moduleUrl=require('node:url').pathToFileURL(__filename).href,isMainModule=require.main===module;";
 
 const sharedOptions = {
   absWorkingDir: projectRoot,
@@ -62,9 +70,7 @@ const sharedOptions = {
   alias: {
     '@kubernetes/client-node': path.join(projectRoot, 'node_modules/@kubernetes/client-node/dist/config.js'),
   },
-  banner: {
-    js: "const moduleUrl=require('node:url').pathToFileURL(__filename).href,isMainModule=require.main===module;",
-  },
+  banner: { js: ownPlace },
   // What ES modules know about themselves, said in CommonJS.
   define: {
     'import.meta.url': 'moduleUrl',
@@ -73,6 +79,15 @@ const sharedOptions = {
     'import.meta.dirname': '__dirname',
   },
 } as const satisfies BuildOptions;
+
+/** Makes a function of the bundle, on lines of its own so that stack traces tell the same of it, and what runs it. */
+function keepingCode(): Pick<BuildOptions, 'banner' | 'footer'> {
+  const run = readFileSync(path.join(projectRoot, 'tools/bundle/keep-code.cjs'), 'utf8');
+  return {
+    banner: { js: `function code(exports,require,module,__filename,__dirname){\n${ownPlace}` },
+    footer: { js: `}\nconst smallHeapFlags=${JSON.stringify(smallHeapFlags)};\n${run}` },
+  };
+}
 
 /**
  * Puts a module that explains itself in the place of each role that does not belong into the bundle. Roles are what

@@ -11,9 +11,14 @@ import { setFlagsFromString } from 'node:v8';
  * itself after this is compiled from its source. A start is some megabytes, which matter to neither generation.
  */
 export function keepHeapSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--heap-growing-percent=20');
+  for (const { flag, small } of smallHeapFlags) setFlagsFromString(`${flag}=${small}`);
 }
+
+/** The flags of V8 that do it, with the values that they have otherwise. */
+export const smallHeapFlags = [
+  { flag: '--semi-space-growth-factor', small: 1, usual: 2 },
+  { flag: '--heap-growing-percent', small: 20, usual: 0 },
+] as const;
 
 /**
  * What the environment of a process with a small heap holds besides: one arena for all threads of malloc(3) (mallopt(3),
