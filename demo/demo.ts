@@ -4,6 +4,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { mountFileSystem } from '../src/linux/mounts.ts';
 import type { Pool } from '../src/mounter/client.ts';
+import { availableBytes } from '../tools/available-memory.ts';
 import { endOnSignals, privateFolder, runInPrivateNamespaces } from '../tools/private-namespaces.ts';
 import { projectRoot } from '../tools/run-tool.ts';
 import { runClaim } from './claim.ts';
@@ -18,6 +19,8 @@ import { bytesText, heading, line, Progress } from './screen.ts';
 import { nodeProgram, SimulatedHost } from './simulated-host.ts';
 
 const minimumDeviceBytes = 4n * 1024n ** 3n;
+/** What the processes of the demo, and everything else on the machine, are left with. */
+const sparedBytes = 1024 ** 3;
 const simulator = [...nodeProgram, path.join(projectRoot, 'src/sim/main.ts')];
 
 async function main(): Promise<number> {
@@ -68,7 +71,9 @@ async function runDemo(options: DemoOptions, folder: string): Promise<void> {
   mountFileSystem({ source: 'demo', target: folder, type: 'tmpfs', data: 'mode=755' });
   const data = options.claimBytes === undefined ? prepareData(options, folder) : undefined;
   const device = path.join(folder, 'memory/cxl');
-  const hosts = await makeNodes(options, folder, device, bytesNeeded(data, options.claimBytes ?? 0n));
+  const needed = bytesNeeded(data, options.claimBytes ?? 0n);
+  requireMemory(needed);
+  const hosts = await makeNodes(options, folder, device, needed);
   try {
     const pool = await mountEverywhere(hosts);
     if (data === undefined) {
@@ -145,6 +150,15 @@ async function makeNodes(
 function bytesNeeded(data: DataSet | undefined, claimBytes: bigint): bigint {
   const files = BigInt((data?.files.length ?? 1) + 16);
   return BigInt(data?.sizeBytes ?? 0) + claimBytes + files * 2n * 1024n ** 2n;
+}
+
+/** All of it lies in memory: what has no room there would have the kernel end other programs. */
+function requireMemory(neededBytes: bigint): void {
+  const room = availableBytes() - sparedBytes;
+  if (neededBytes <= BigInt(Math.max(0, room))) return;
+  throw new Error(
+    `it would put ${bytesText(neededBytes)} into memory, where ${bytesText(Math.max(0, room))} can be spared. Choose a smaller --claim, or less --data.`,
+  );
 }
 
 async function mountEverywhere(hosts: readonly SimulatedHost[]): Promise<Pool> {

@@ -110,7 +110,7 @@ async function measureState(bench: Bench, crowd: PoolCrowd, state: State): Promi
     ),
     {
       name: `refused-by-${state.name}`,
-      title: `  the first publish of ${state.beside} is refused after`,
+      title: `The first publish of ${state.beside} is refused after`,
       unit: 'ms',
       value: refusedMs,
       goal: { kind: 'at-most', value: refusedWithinMs },

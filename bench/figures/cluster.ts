@@ -63,7 +63,11 @@ async function measureRequests({ effort, progress }: Bench, host: ClusterHost): 
   return [
     of('requests-create', 'Requests to the API server for a volume that is created', create.own / count),
     {
-      ...of('requests-publish', '  for one that is published and unpublished', publish.own / count),
+      ...of(
+        'requests-publish',
+        'Requests to the API server for a volume that is published and unpublished',
+        publish.own / count,
+      ),
       goal: { kind: 'at-most', value: 0 },
     },
     of('requests-delete', '  for one that is deleted', end.own / count),
@@ -118,7 +122,7 @@ async function measureBesideVolumes(bench: Bench, host: ClusterHost): Promise<Me
       fromRounds(
         {
           name: `cluster-create-beside-${count}`,
-          title: `  beside ${text} volumes: time, times that beside none`,
+          title: `CreateVolume on a cluster beside ${text} volumes: time, times that beside none`,
           unit: '×',
           goal: { kind: 'at-most', value: timesWithoutVolumes },
         },

@@ -3,7 +3,7 @@
 // hands out copies, before any network or disk.
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { availableBytes } from '../available-memory.ts';
+import { availableBytes } from '../../tools/available-memory.ts';
 import type { Bench, Figure } from '../figure.ts';
 import { copyFileMs, runClient } from '../go-client.ts';
 import { interleave } from '../interleave.ts';
