@@ -18,23 +18,21 @@ scenario(
     await boundClaim(world, 'data');
     await world.podReady('user');
     await world.event('PersistentVolumeClaim', 'data', /is made, filled with zeros and can be used/);
-    const { status, stdout, stderr } = kubectl(
-      world,
-      'describe',
-      'pvc',
-      'data',
-      `--namespace=${world.namespace}`,
-    );
-    assert.equal(status, 0, stderr);
-    for (const chapter of [
+    const chapters = [
       /^Status: +Bound$/m,
       /Normal +WaitForFirstConsumer /,
       /Normal +Provisioning /,
       /Normal +WaitingForNode .*famfs-csi.*has not begun/,
       /Normal +VolumeReady /,
       /Normal +ProvisioningSucceeded .*Successfully provisioned volume pvc-/,
-    ])
-      assert.match(stdout, chapter);
+    ];
+    // Who records an event does not wait until it is written.
+    await world.until('all of it is told', () => {
+      const told = kubectl(world, 'describe', 'pvc', 'data', `--namespace=${world.namespace}`);
+      assert.equal(told.status, 0, told.stderr);
+      for (const chapter of chapters) assert.match(told.stdout, chapter);
+      return true;
+    });
   },
   { needs: 'console' },
 );

@@ -1,6 +1,7 @@
 // What the cluster makes of a pool whose memory disappears from a node, and comes back.
 import assert from 'node:assert/strict';
 import { famfsDaemons } from '../world/driver-pods.ts';
+import { poolOnNode } from '../world/node-report.ts';
 import { poolLabel } from '../world/own-pool.ts';
 import { scenario } from '../world/scenario.ts';
 import { poolUuid, simulatedNode } from '../world/static-volume.ts';
@@ -17,7 +18,7 @@ scenario(
     const volumes = [{ claim, readOnly: true }];
     const uuid = await poolUuid(world, 'both');
     const key = poolLabel(uuid);
-    assert.equal(await isKnown(world, key), true);
+    await world.until(`${node} is known to see the pool`, () => isKnown(world, key));
     plug(world, 'unplug');
     let isPlugged = false;
     const plugAgain = (): void => {
@@ -26,7 +27,14 @@ scenario(
     };
     world.undoAtEnd('the device is gone', plugAgain);
     // A mount that serves is left alone, whatever sysfs says.
-    world.console.on(node, 'kill', '-KILL', String(famfsDaemons(world, node).get(uuid)));
+    const daemon = famfsDaemons(world, node).get(uuid) ?? assert.fail('the pool has no daemon');
+    world.console.on(node, 'kill', '-KILL', String(daemon));
+    await world.until('the node reports the pool no more', async () => {
+      return ((await poolOnNode(world, node, uuid))?.phase ?? 'Lost') === 'Lost';
+    });
+    // The node serves its other pools. That it has something of one to report is the second report that says what it lost, too.
+    await world.claim('other', 'only-b', '2Mi');
+    await world.pod({ name: 'of-other-pool', node, volumes: [{ claim: 'other' }] });
     await world.until(
       `${node} is known not to see the pool`,
       async () => (await isKnown(world, key)) === false,
@@ -43,7 +51,7 @@ scenario(
     assert.equal(spec.nodeName, 'node-a');
 
     plugAgain();
-    await world.until(`${node} is known to see the pool`, () => isKnown(world, key));
+    await world.until(`${node} is known to see the pool again`, () => isKnown(world, key));
     await world.podReady('waits');
     assert.equal(await world.inPod('waits', 'head', '-c', '3', '/data/data'), 'xxx');
   },

@@ -29,12 +29,16 @@ scenario(
     await endClaim(world, 'first');
 
     const now = await servingPool(world, name, former);
-    assert.equal(conditionOf(await world.read(apiVersion, 'FamfsPool', name), 'Reset')?.status, 'True');
+    await world.until('the pool says that it was reset', async () => {
+      return conditionOf(await world.read(apiVersion, 'FamfsPool', name), 'Reset')?.status === 'True';
+    });
     await world.until('no node is labelled with the former one', async () => {
       const nodes = await world.api.list('v1', 'Node');
       return nodes.every(({ metadata }) => metadata.labels[poolLabel(former)] === undefined);
     });
-    assert.deepEqual(await recordsOf(world, former), []);
+    await world.until('nothing is recorded of the former one', async () => {
+      return (await recordsOf(world, former)).length === 0;
+    });
     await world.claim('second', ownClass, String(sizeBytes));
     await world.pod({ name: 'second', node: 'node-b', volumes: [{ claim: 'second' }] });
     const { volumeAttributes } = (await volumeOf(world, 'second')).spec.csi;

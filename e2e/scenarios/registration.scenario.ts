@@ -13,18 +13,13 @@ scenario(
         const pool = await world.read('famfs.io/v1alpha1', 'FamfsPool', name);
         if (seenBy.includes(metadata.name)) seen.push(`topology.famfs.io/pool-${pool.status.fileSystemUUID}`);
       }
-      const { spec } = await world.read('storage.k8s.io/v1', 'CSINode', metadata.name);
-      const driver = spec.drivers.find(({ name }: { readonly name: string }) => name === 'csi.famfs.io');
-      assert.equal(driver?.nodeID, metadata.name);
-      const keys: readonly string[] = driver.topologyKeys;
-      assert.deepEqual(
-        seen.filter((key) => !keys.includes(key)),
-        [],
-      );
-      assert.deepEqual(
-        seen.filter((key) => metadata.labels[key] !== 'true'),
-        [],
-      );
+      await world.until(`${metadata.name} is registered with ${seen.join(', ')}`, async () => {
+        const { spec } = await world.read('storage.k8s.io/v1', 'CSINode', metadata.name);
+        const driver = spec.drivers.find(({ name }: { readonly name: string }) => name === 'csi.famfs.io');
+        assert.equal(driver?.nodeID, metadata.name);
+        const { labels } = (await world.read('v1', 'Node', metadata.name)).metadata;
+        return seen.every((key) => driver.topologyKeys.includes(key) && labels[key] === 'true');
+      });
     }
   },
 );
