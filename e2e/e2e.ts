@@ -2,19 +2,15 @@
 // *.api.test.ts beside its source against one API server that they share; the part `cluster` runs the scenarios of
 // e2e/scenarios in a cluster of two nodes on this machine, with the driver installed by its chart; the part `storage` what
 // the Kubernetes project asks of every storage driver, there too.
-import { globSync } from 'node:fs';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { ApiServer, sharedServerVariable } from '../test/api-server.ts';
-import { goVersion } from '../tools/go-program.ts';
 import { forbidInstalling, noInstallHelp } from '../tools/needed-packages.ts';
-import { projectRoot } from '../tools/run-tool.ts';
+import { runApiTests } from './api-part.ts';
+import { BesideApiTests } from './beside-api-tests.ts';
 import { isRunning } from './cluster/cluster.ts';
 import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { neededPackages } from './cluster/needed-programs.ts';
 import { bringDown, bringUp, runInCluster } from './cluster-part.ts';
-import { buildKubernetes, chooseKubernetes, kubernetesVersion, otherMinors } from './kubernetes-program.ts';
-import { runTests } from './run-tests.ts';
+import { chooseKubernetes, kubernetesVersion, otherMinors } from './kubernetes-program.ts';
 import { runScenarios, scenarioFiles, storageSuite } from './scenario-part.ts';
 
 const parts: Readonly<Record<string, string>> = {
@@ -97,10 +93,13 @@ async function main(): Promise<number> {
     console.log('KUBECONFIG is set, and not used: tests touch a cluster of yours only by --kubeconfig FILE.');
   const all = positionals.length === 0;
   const files = (ending: string): string[] => positionals.filter((place) => place.endsWith(ending));
-  let status = 0;
-  if (all || positionals.includes('api') || files('.api.test.ts').length > 0)
-    status = await runApiTests(files('.api.test.ts'), values.name);
   const whole = (part: string): boolean => all || positionals.includes(part);
+  const api = whole('api') || files('.api.test.ts').length > 0 ? files('.api.test.ts') : undefined;
+  // What waits for the cluster leaves time for them.
+  const beside = api !== undefined && whole('cluster') ? new BesideApiTests(api, values.name) : undefined;
+  let status = 0;
+  if (api !== undefined && beside === undefined)
+    status = await runApiTests({ files: api, name: values.name });
   const scenarios = [
     ...(whole('storage') ? [storageSuite] : []),
     ...(whole('cluster') ? scenarioFiles() : []),
@@ -110,8 +109,13 @@ async function main(): Promise<number> {
   if (installOnly || scenarios.length > 0) {
     const { keep, name, kubeconfig } = values;
     const clusterItself = whole('cluster') && name === undefined;
-    const run = { folder, files: scenarios, clusterItself, keep, name, kubeconfig, installOnly };
+    const idle = (): void => beside?.begin();
+    const run = { folder, files: scenarios, clusterItself, keep, name, kubeconfig, installOnly, idle };
     const outcome = await runScenarios(run);
+    status ||= outcome;
+  }
+  if (beside !== undefined) {
+    const outcome = await beside.end();
     status ||= outcome;
   }
   return status;
@@ -152,34 +156,6 @@ function foreignArguments(): string[] {
 
 function isTestFile(place: string): boolean {
   return place.endsWith('.api.test.ts') || place.endsWith('.scenario.ts');
-}
-
-async function runApiTests(named: readonly string[], namePattern: string | undefined): Promise<number> {
-  if (goVersion() === undefined) {
-    console.error(
-      'The end-to-end tests run programs of Kubernetes, which are built from source; install Go.',
-    );
-    return 1;
-  }
-  console.log(
-    `Kubernetes ${kubernetesVersion()}: building it, unless that was done (the first time takes minutes) …`,
-  );
-  buildKubernetes();
-  const files = named.length > 0 ? named : apiTests();
-  const server = await ApiServer.start({ own: true });
-  try {
-    return await runTests({ files, namePattern, env: { [sharedServerVariable]: server.sharedAs } });
-  } finally {
-    await server.stop();
-  }
-}
-
-function apiTests(): string[] {
-  return ['src', 'test'].flatMap((place) =>
-    globSync('**/*.api.test.ts', { cwd: path.join(projectRoot, place) })
-      .map((file) => path.join(place, file))
-      .sort(),
-  );
 }
 
 process.exitCode = await main();

@@ -1,36 +1,42 @@
 // Runs test files with an environment, without blocking this process: it serves what they use.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import path from 'node:path';
 import { projectRoot } from '../tools/run-tool.ts';
 import { cachedCompilation } from '../tools/test-programs.ts';
 
-export interface TestRun {
+export interface TestOrder {
+  /** The first are begun first: what takes long belongs there. */
   readonly files: readonly string[];
   readonly namePattern?: string | undefined;
-  readonly env: Readonly<Record<string, string>>;
   /** How many files are run at a time. */
-  readonly concurrency?: number;
+  readonly concurrency: number;
   /** Of a file. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs: number;
+}
+
+export interface TestRun extends TestOrder {
+  readonly env: NodeJS.ProcessEnv;
   /** Makes of a command one that runs where the tests have to. */
   readonly around?: (command: readonly string[]) => readonly string[];
+  /** Gets what they print, instead of this terminal. */
+  readonly outputFile?: string;
 }
 
 /** @returns the exit status, 1 when a signal ended it */
-export async function runTests(run: TestRun): Promise<number> {
-  const { files, namePattern, env, concurrency = 2, timeoutMs = 240_000, around } = run;
-  const tests = [
-    ...[process.execPath, '--disable-warning=ExperimentalWarning', '--test'],
-    ...[`--test-concurrency=${concurrency}`, `--test-timeout=${timeoutMs}`],
-    ...(namePattern === undefined ? [] : [`--test-name-pattern=${namePattern}`]),
-    ...files,
-  ];
+export async function runTests(testRun: TestRun): Promise<number> {
+  const { env, around, outputFile, ...order } = testRun;
+  const main = path.join(import.meta.dirname, 'test-files-main.ts');
+  const tests = [process.execPath, '--disable-warning=ExperimentalWarning', main, JSON.stringify(order)];
   const [file = '', ...args] = around?.(tests) ?? tests;
+  const output = outputFile === undefined ? undefined : openSync(outputFile, 'a');
   const child = spawn(file, args, {
     cwd: projectRoot,
-    stdio: 'inherit',
+    stdio: ['inherit', output ?? 'inherit', output ?? 'inherit'],
     env: { ...process.env, ...cachedCompilation(), ...env },
   });
+  if (output !== undefined) closeSync(output);
   // Ctrl-C reaches the tests by itself; this process stays to clean up after them.
   const stay = (): void => {};
   const pass = (): void => void child.kill('SIGTERM');

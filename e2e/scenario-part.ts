@@ -1,19 +1,21 @@
 // The parts `cluster` and `storage` of `npm run e2e`: sees to a cluster with the driver in it, then runs the external storage
 // suite, then the scenarios, side by side those that disturb nobody, then one by one those that do. Must not know any scenario.
+import { execFileSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import path from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { projectRoot } from '../tools/run-tool.ts';
 import { isRunning, removeCluster } from './cluster/cluster.ts';
 import { inClusterNetwork } from './cluster/cluster-commands.ts';
-import type { ClusterFolder } from './cluster/cluster-folder.ts';
+import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { busyboxImage } from './cluster/images.ts';
 import { makeForUse, refusing } from './cluster-part.ts';
 import { installDriver } from './driver.ts';
 import { driverNamespace } from './driver-values.ts';
 import { buildExternalStorage } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
-import { type Ground, groundVariable } from './world/ground.ts';
+import { type Ground, groundVariable, scenarioLabel } from './world/ground.ts';
+import type { KubeObject } from './world/kube-api.ts';
 
 /** The Kubernetes project's own suite for storage drivers. */
 export const storageSuite = 'e2e/external-storage/external-storage.scenario.ts';
@@ -22,7 +24,11 @@ export const storageSuite = 'e2e/external-storage/external-storage.scenario.ts';
 const sideBySide = 6;
 const timeoutMs = 900_000;
 const suiteTimeoutMs = 1_800_000;
+const namespaceTimeoutMs = 120_000;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Makes of a command one that runs where the cluster can be reached. */
+type Around = (command: readonly string[]) => readonly string[];
 
 export interface ScenarioRun {
   readonly folder: ClusterFolder;
@@ -36,6 +42,8 @@ export interface ScenarioRun {
   readonly kubeconfig: string | undefined;
   /** Only see to it that the driver is there. */
   readonly installOnly: boolean;
+  /** Called when the disruptive scenarios begin, which wait far more than they compute: time for something else. */
+  readonly idle?: () => void;
 }
 
 /** @returns an exit status */
@@ -78,7 +86,12 @@ async function inOwnCluster(run: ScenarioRun): Promise<number> {
 async function runIn(run: ScenarioRun): Promise<number> {
   const { folder } = run;
   if (run.clusterItself) {
-    const status = await runTests({ files: ['e2e/cluster/cluster.test.ts'], env: {} });
+    const status = await runTests({
+      files: ['e2e/cluster/cluster.test.ts'],
+      concurrency: 1,
+      timeoutMs,
+      env: {},
+    });
     if (status !== 0) return status;
   }
   const kubeconfig = folder.kubeconfig();
@@ -92,17 +105,14 @@ async function inGivenCluster(run: ScenarioRun, kubeconfig: string): Promise<num
   return runFiles(run, ground, (command) => command);
 }
 
-async function runFiles(
-  { files, name }: ScenarioRun,
-  ground: Ground,
-  around: (command: readonly string[]) => readonly string[],
-): Promise<number> {
+async function runFiles({ files, name, idle }: ScenarioRun, ground: Ground, around: Around): Promise<number> {
   const isDisruptive = (file: string): boolean => file.endsWith('.disruptive.scenario.ts');
   const suite = files.filter((file) => file === storageSuite);
   const scenarios = files.filter((file) => file !== storageSuite);
+  const peaceful = scenarios.filter((file) => !isDisruptive(file));
   const groups = [
     { files: suite, concurrency: 1, timeoutMs: suiteTimeoutMs },
-    { files: scenarios.filter((file) => !isDisruptive(file)), concurrency: sideBySide, timeoutMs },
+    { files: longestFirst(peaceful), concurrency: sideBySide, timeoutMs },
     { files: scenarios.filter(isDisruptive), concurrency: 1, timeoutMs },
   ];
   if (suite.length > 0) {
@@ -113,10 +123,52 @@ async function runFiles(
   let status = 0;
   for (const group of groups) {
     if (group.files.length === 0) continue;
+    if (group.files.some(isDisruptive)) idle?.();
     const outcome = await runTests({ ...group, namePattern: name, env, around });
     status ||= outcome;
+    if (!(await areNamespacesGone(ground, around))) status ||= 1;
   }
   return status;
+}
+
+/** Waits until those are gone that scenarios have deleted (World.end); says which are not. */
+async function areNamespacesGone(ground: Ground, around: Around): Promise<boolean> {
+  const kubectl =
+    ground.cluster === undefined
+      ? 'kubectl'
+      : path.join(new ClusterFolder(ground.cluster).programs, 'kubectl');
+  const list = ['get', 'namespaces', `--selector=${scenarioLabel}`, '--output=json'];
+  const [file = '', ...args] = around([kubectl, `--kubeconfig=${ground.kubeconfig}`, ...list]);
+  const giveUpAtMs = performance.now() + namespaceTimeoutMs;
+  for (;;) {
+    const { items } = JSON.parse(execFileSync(file, args, { encoding: 'utf8', maxBuffer: 2 ** 26 }));
+    const going = (items as readonly KubeObject[]).filter(({ metadata }) => metadata.deletionTimestamp);
+    if (going.length === 0) return true;
+    if (performance.now() > giveUpAtMs) {
+      for (const { metadata, status } of going)
+        console.error(`✘ the namespace ${metadata.name} does not go: ${JSON.stringify(status.conditions)}`);
+      return false;
+    }
+    await delay(500);
+  }
+}
+
+/** What is left over at the end is short then. A file that is missing here costs a little time and nothing else. */
+function longestFirst(files: readonly string[]): readonly string[] {
+  const long = [
+    'rights',
+    'pool-settings',
+    'sub-paths',
+    'late-binding',
+    'access-modes',
+    'pool-classes',
+    'writers',
+  ];
+  const places = long.map((name) => `e2e/scenarios/${name}.scenario.ts`);
+  return [
+    ...places.filter((place) => files.includes(place)),
+    ...files.filter((file) => !places.includes(file)),
+  ];
 }
 
 /** All scenarios. */

@@ -20,16 +20,15 @@ scenario(
     const reader = await TirelessReader.start(world, 'reader', 'node-a', claim);
     const labels = { app: 'drained' };
     const affinity = { nodeAffinity: preferring(node) };
-    await world.api.create({
+    const template = { metadata: { labels }, spec: podSpec({ volumes, spec: { affinity } }, world.images) };
+    const drained = {
       apiVersion: 'apps/v1',
       kind: 'Deployment',
       metadata: { name: 'drained', namespace: world.namespace },
-      spec: {
-        replicas: 2,
-        selector: { matchLabels: labels },
-        template: { metadata: { labels }, spec: podSpec({ volumes, spec: { affinity } }, world.images) },
-      },
-    });
+      spec: { replicas: 2, selector: { matchLabels: labels }, template },
+    };
+    await world.api.create(drained);
+    world.undoAtEnd('the Deployment is there', () => world.removed(drained));
     await world.until('both pods run on the node', async () => (await ready(node)).length === 2);
     const id = (await volumeOf(world, claim)).spec.csi.volumeHandle;
     await world.until('the node reports the volume', async () =>

@@ -7,6 +7,9 @@ import { ClusterFolder } from '../cluster/cluster-folder.ts';
 /** Names the ground: JSON. */
 export const groundVariable = 'FAMFS_CSI_E2E';
 
+/** Of the namespaces of scenarios. By it a person finds what scenarios left that were killed. */
+export const scenarioLabel = 'famfs-csi.test/scenario';
+
 export interface Ground {
   readonly kubeconfig: string;
   /** Of the cluster on this machine; undefined when it is another. */

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isReady } from './conditions.ts';
-import { Console, type Ground } from './ground.ts';
+import { Console, type Ground, scenarioLabel } from './ground.ts';
 import { type CommandOutcome, type Fields, KubeApi, type KubeObject, type ObjectName } from './kube-api.ts';
 import { MappedFile } from './mapped-file.ts';
 import { type Images, type PodWish, podObject, programsOfPods } from './pod-shapes.ts';
@@ -59,8 +59,9 @@ export class World {
   }
 
   /**
-   * Undoes all that the scenario did, and waits until it is: first what it has done to the cluster, last done first; then its
-   * namespace with what is in it; then volumes and other objects of the cluster.
+   * Undoes all that the scenario did, and waits until it is: first what it has done to the cluster, last done first; then its pods,
+   * claims and volumes; then other objects of the cluster. The empty namespace is not waited for: Kubernetes lets each wait for
+   * seconds. That all are gone in the end is seen to by who runs the scenarios.
    */
   async end(): Promise<void> {
     const failures: unknown[] = [];
@@ -72,12 +73,24 @@ export class World {
       }
     };
     for (const deed of this.#deeds.splice(0).reverse()) await attempt(deed);
-    await attempt({ what: 'the namespace', undo: () => this.removed(namespaceObject(this.namespace)) });
+    await attempt({ what: 'the pods', undo: () => this.#removeAll('Pod') });
+    await attempt({ what: 'the claims', undo: () => this.#removeAll('PersistentVolumeClaim') });
+    await attempt({ what: 'the namespace', undo: () => this.api.remove(namespaceObject(this.namespace)) });
     await attempt({ what: 'the making of volumes', undo: () => this.#removeVolumes() });
     for (const object of this.#objects.splice(0).reverse())
       await attempt({ what: `${object.kind} ${object.metadata.name}`, undo: () => this.removed(object) });
     if (failures.length === 1) throw failures[0];
     if (failures.length > 1) throw new AggregateError(failures, 'The scenario leaves things behind.');
+  }
+
+  /** Those included that somebody else makes meanwhile, such as a Deployment that was removed just before. */
+  async #removeAll(kind: 'Pod' | 'PersistentVolumeClaim'): Promise<void> {
+    await this.until(`there is no ${kind}`, async () => {
+      const objects = await this.api.list('v1', kind, this.namespace);
+      for (const object of objects)
+        if (object.metadata.deletionTimestamp === undefined) await this.api.remove(object);
+      return objects.length === 0;
+    });
   }
 
   /** Of claims of the namespace. Those that are not to be kept are removed by who made them. */
@@ -236,7 +249,6 @@ export class World {
 }
 
 function namespaceObject(name: string): KubeObject {
-  // By the label a person finds what scenarios left that were killed.
-  const labels = { 'famfs-csi.test/scenario': 'true' };
+  const labels = { [scenarioLabel]: 'true' };
   return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } };
 }
