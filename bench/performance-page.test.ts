@@ -14,6 +14,7 @@ import {
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { driverVersion } from '../src/version.ts';
 import type { Setting } from './figure.ts';
 import { figures } from './figures.ts';
 import { describeMachine } from './machine.ts';
@@ -115,7 +116,19 @@ describe('a page', () => {
     assert.match(read(), /0 of 2 goals are met/);
   });
 
-  test('has no figures of two machines, versions or efforts beside each other', () => {
+  test('tells of all versions of the driver that its figures were measured with', () => {
+    write('simulated', false);
+    const facts = path.join(docs, 'performance/machine.json');
+    const text = readFileSync(facts, 'utf8').replace(/("version": ")[^"]*/, '$10.0.1');
+    writeFileSync(facts, text);
+    for (const figure of ['rpc', 'memory']) {
+      const keep = openPage({ ...run, setting: 'simulated', isQuick: false, isPart: true }, docs);
+      keep({ figure, measurements: [ratio('one', 1)] });
+    }
+    assert.match(read(), new RegExp(`famfs-csi 0\\.0\\.1, in part ${driverVersion} \\(`));
+  });
+
+  test('has no figures of two machines or efforts beside each other', () => {
     write('simulated', false);
     const part = { ...run, setting: 'simulated', isQuick: false, isPart: true } as const;
     assert.throws(

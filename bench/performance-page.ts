@@ -38,7 +38,7 @@ const files: Readonly<Record<Column, { readonly results: string; readonly facts:
 /**
  * Opens the page for a run. What the returned function is given it keeps at once, in place of what was kept of the same figure,
  * and draws page and pictures anew: a run that is cut short leaves what it had.
- * @throws Error when figures would stand beside others that were measured on another machine, by another version or in haste
+ * @throws Error when figures would stand beside others that were measured on another machine, with other libraries or in haste
  */
 export function openPage(run: Run, docs = docsFolder): (result: FigureResult) => void {
   const folder = path.join(docs, 'performance');
@@ -47,22 +47,30 @@ export function openPage(run: Run, docs = docsFolder): (result: FigureResult) =>
     ...{ machine: machineLine(run.machine), pool: run.pool, date: new Date().toISOString().slice(0, 10) },
     ...{ isQuick: run.isQuick, version: driverVersion, libraries: libraryVersions() },
   };
-  let results = run.isPart ? resultsBeside(facts, keptRun(folder, column)) : [];
+  const kept = run.isPart ? keptRun(folder, column) : undefined;
+  let results = resultsBeside(facts, kept);
+  const told = { ...facts, version: versionsOf(kept, facts) };
   return (result) => {
     results = figures.flatMap(({ name }) =>
       name === result.figure ? [result] : results.filter(({ figure }) => figure === name),
     );
     mkdirSync(folder, { recursive: true });
     writeFileSync(path.join(folder, files[column].results), reportJsonLines(results));
-    writeFileSync(path.join(folder, files[column].facts), `${JSON.stringify(facts, null, 2)}\n`);
+    writeFileSync(path.join(folder, files[column].facts), `${JSON.stringify(told, null, 2)}\n`);
     redrawPage(docs);
   };
 }
 
-/** What may stand on one page with a run: one machine, one version. */
+/** All versions of the driver that figures of the page were measured with. */
+function versionsOf(kept: RunFacts | undefined, { version }: RunFacts): string {
+  if (kept === undefined || kept.version.endsWith(version)) return kept?.version ?? version;
+  return `${kept.version}, in part ${version}`;
+}
+
+/** What may stand on one page with a run: one machine, one effort. */
 function resultsBeside(facts: RunFacts, kept: KeptRun | undefined): readonly FigureResult[] {
   if (kept === undefined) return [];
-  for (const fact of ['machine', 'pool', 'version', 'libraries', 'isQuick'] as const)
+  for (const fact of ['machine', 'pool', 'libraries', 'isQuick'] as const)
     if (kept[fact] !== facts[fact])
       throw new Error(
         `the page has figures of another run (${fact}: ${kept[fact]}, now ${facts[fact]}); leave out --only to measure all anew`,
