@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
-import { maximumFileCount, parameterDescriptions, parseClassParameters } from './class-parameters.ts';
+import { parse } from 'yaml';
+import {
+  maximumFileCount,
+  parameterDescriptions,
+  parseClassParameters,
+  provisionerTimeoutMs,
+} from './class-parameters.ts';
+
+const valuesFile = path.join(import.meta.dirname, '../../charts/famfs-csi/values.yaml');
 
 describe('the parameters of a class', () => {
   it('may all be left out', () => {
@@ -58,5 +68,18 @@ describe('the parameters of a class', () => {
     const keys = parameterDescriptions.map(({ key }) => key);
     assert.equal(new Set(keys).size, keys.length);
     for (const { meaning } of parameterDescriptions) assert.match(meaning, /\.$/);
+  });
+});
+
+describe('the most files of a volume', () => {
+  it('are reckoned with the timeout that the chart gives the provisioner', () => {
+    const values = parse(readFileSync(valuesFile, 'utf8'));
+    assert.equal(values.controller.provisioner.timeout, `${provisionerTimeoutMs / 1000}s`);
+  });
+
+  it('can be made within it by the slowest command that was seen on a kernel with famfs', () => {
+    const slowestCreatMs = 110;
+    assert.ok(maximumFileCount * slowestCreatMs < provisionerTimeoutMs);
+    assert.ok(maximumFileCount * slowestCreatMs > provisionerTimeoutMs * 0.9, 'and not far fewer');
   });
 });
