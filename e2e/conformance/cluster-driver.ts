@@ -13,10 +13,15 @@ import type { ClusterNode } from '../../test/cluster-node.ts';
 import { agentToken, controllerToken, installAccess, installCrds } from '../../test/driver-objects.ts';
 import { DriverProcess, sourceProgram } from '../../test/driver-process.ts';
 import { RunningAgent } from '../../test/running-agent.ts';
+import type { RunningMounter } from '../../test/running-mounter.ts';
 import type { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 
-const patienceMs = 60_000;
+/** Of a machine that is busy with other things as well. */
+const patienceMs = 180_000;
+
+/** Which processes are killed at once. */
+export type Interruption = 'node' | 'mounter' | 'both';
 
 export class ClusterDriver {
   readonly controllerSocket: string;
@@ -24,6 +29,9 @@ export class ClusterDriver {
   readonly #client: ApiClient;
   readonly #controller: DriverProcess;
   readonly #agent: RunningAgent;
+  readonly #mounter: RunningMounter;
+  readonly #startPlugin: () => Promise<DriverProcess>;
+  #plugin: DriverProcess;
 
   /** Starts everything; resolves when the pool can take volumes. Mounter and node plugin end with the cluster. */
   static async start(cluster: SimulatedCluster, node: ClusterNode): Promise<ClusterDriver> {
@@ -33,7 +41,8 @@ export class ClusterDriver {
     await installAccess(server);
     const mounter = cluster.startMounter(node, { 'allow-writes': 'unsafe' });
     const pool = (await mounter.until('a pool is ready', ({ pools }) => pools.length > 0)).pools[0]?.uuid;
-    await cluster.startPlugin(node);
+    const startPlugin = (): Promise<DriverProcess> => cluster.startPlugin(node);
+    const plugin = await startPlugin();
     const agent = new RunningAgent(node, {
       kubeconfig: server.kubeconfigOfToken(await agentToken(server, node.name)),
     });
@@ -44,7 +53,9 @@ export class ClusterDriver {
       controllerSocket,
       server.kubeconfigOfToken(await controllerToken(server)),
     );
-    const driver = new ClusterDriver({ server, client, agent, controller, controllerSocket });
+    const driver = new ClusterDriver({
+      ...{ server, client, agent, controller, controllerSocket, mounter, plugin, startPlugin },
+    });
     try {
       await client.create<FamfsPool>(famfsPools, {
         ...{ apiVersion, kind: 'FamfsPool', metadata: { name: 'fast' } },
@@ -64,12 +75,43 @@ export class ClusterDriver {
     readonly agent: RunningAgent;
     readonly controller: DriverProcess;
     readonly controllerSocket: string;
+    readonly mounter: RunningMounter;
+    readonly plugin: DriverProcess;
+    readonly startPlugin: () => Promise<DriverProcess>;
   }) {
     this.#server = parts.server;
     this.#client = parts.client;
     this.#agent = parts.agent;
     this.#controller = parts.controller;
     this.controllerSocket = parts.controllerSocket;
+    this.#mounter = parts.mounter;
+    this.#plugin = parts.plugin;
+    this.#startPlugin = parts.startPlugin;
+  }
+
+  /**
+   * Ends these processes by SIGKILL and starts them again; resolves when the driver serves as before, and the controller knows it. The
+   * suite does not repeat a call, as Kubernetes would.
+   */
+  async interrupt(which: Interruption): Promise<void> {
+    const plugin = which !== 'mounter' ? this.#plugin.kill() : undefined;
+    const mounter = which !== 'node' ? this.#mounter.kill() : undefined;
+    await Promise.all([plugin, mounter]);
+    await Promise.all([
+      plugin === undefined ? undefined : this.#restartPlugin(),
+      mounter === undefined ? undefined : this.#restartMounter(),
+    ]);
+  }
+
+  async #restartPlugin(): Promise<void> {
+    this.#plugin = await this.#startPlugin();
+  }
+
+  /** Not before the controller knows that it has gone: what it says of the pool afterwards is of its new life. */
+  async #restartMounter(): Promise<void> {
+    await this.#untilPool('does not take volumes while its mounter is away', 'False');
+    await this.#mounter.restart();
+    await this.#untilReady();
   }
 
   async stop(): Promise<void> {
@@ -79,15 +121,20 @@ export class ClusterDriver {
     await this.#server.stop();
   }
 
-  async #untilReady(): Promise<void> {
+  #untilReady(): Promise<void> {
+    return this.#untilPool('takes volumes', 'True');
+  }
+
+  /** The controller says this of the pool by what it has heard of its nodes, and answers CSI calls by the same. */
+  async #untilPool(what: string, ready: 'True' | 'False'): Promise<void> {
     let pool: FamfsPool | undefined;
-    const isReady = async (): Promise<boolean> => {
+    const isSo = async (): Promise<boolean> => {
       if (!this.#controller.isRunning || !this.#agent.isRunning) throw new Error('a process has ended');
       pool = await this.#client.get<FamfsPool>(famfsPools, 'fast');
-      return conditionOf(pool?.status?.conditions, 'Ready')?.status === 'True';
+      return conditionOf(pool?.status?.conditions, 'Ready')?.status === ready;
     };
     try {
-      await waitUntil('the pool takes volumes', isReady, patienceMs);
+      await waitUntil(`the pool ${what}`, isSo, patienceMs);
     } catch (error) {
       const logs = `controller:\n${this.#controller.log.slice(-4000)}\nagent:\n${this.#agent.log.slice(-4000)}`;
       throw new Error(`${String(error)}\n${JSON.stringify(pool?.status, undefined, 1)}\n${logs}`, {

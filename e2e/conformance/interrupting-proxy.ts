@@ -15,6 +15,7 @@ export class InterruptingProxy {
   readonly #sessions = new Set<http2.ServerHttp2Session>();
   #calls = 0;
   #turn: Promise<void> = Promise.resolve();
+  #problem: unknown;
 
   /** @returns one that listens */
   static async start(options: InterruptingProxyOptions): Promise<InterruptingProxy> {
@@ -35,9 +36,14 @@ export class InterruptingProxy {
       const index = this.#calls++;
       const mine = this.#turn.then(() => beforeCall(index));
       this.#turn = mine.catch(() => undefined);
+      // Who called may have given up meanwhile, or is refused.
+      stream.on('error', () => undefined);
       mine.then(
         () => passOn(stream, headers, target),
-        () => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR),
+        (error: unknown) => {
+          this.#problem ??= error;
+          stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
+        },
       );
     });
   }
@@ -47,13 +53,16 @@ export class InterruptingProxy {
     return this.#calls;
   }
 
+  /** @throws whatever kept it from passing a call on */
   async close(): Promise<void> {
     for (const session of this.#sessions) session.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (this.#problem !== undefined) throw this.#problem;
   }
 }
 
 function passOn(stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders, target: string): void {
+  if (stream.destroyed) return;
   const session = http2.connect('http://localhost', { path: target });
   const refuse = (): void => {
     if (!stream.destroyed) stream.close(http2.constants.NGHTTP2_CONNECT_ERROR);

@@ -7,7 +7,7 @@ import { DriverProcess, sourceProgram } from '../../test/driver-process.ts';
 import { mounterArguments } from '../../test/running-mounter.ts';
 import type { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { waitUntil } from '../../test/wait-until.ts';
-import { ClusterDriver } from './cluster-driver.ts';
+import { ClusterDriver, type Interruption } from './cluster-driver.ts';
 import { InterruptingProxy } from './interrupting-proxy.ts';
 
 /** A driver that serves, and how the suite reaches it. */
@@ -26,7 +26,7 @@ export interface SetUp {
   start(cluster: SimulatedCluster, node: ClusterNode): Promise<DriverUnderTest>;
 }
 
-/** A restart takes about a second; at every call the suite would take ten minutes. */
+/** A restart takes a second, and two more until all know of it; at every call the suite would take a quarter of an hour. */
 const callsBetweenKills = 5;
 
 export const setUps: readonly SetUp[] = [
@@ -43,33 +43,6 @@ export const setUps: readonly SetUp[] = [
     },
   },
   {
-    name: 'all-in-one-killed',
-    summary: `the same, killed (SIGKILL) and started again before every ${callsBetweenKills}th call`,
-    start: async (_cluster, node) => {
-      let driver = await startAllInOne(node);
-      let kills = 0;
-      const socket = path.join(node.places.root, 'sockets/interrupting.sock');
-      const proxy = await InterruptingProxy.start({
-        socket,
-        target: node.places.csiSocket,
-        beforeCall: async (index) => {
-          if (index % callsBetweenKills !== callsBetweenKills - 1) return;
-          await driver.kill();
-          kills++;
-          driver = await startAllInOne(node);
-        },
-      });
-      return {
-        endpoint: `unix://${socket}`,
-        interruptions: () => `killed ${kills} times in ${proxy.calls} calls`,
-        stop: async () => {
-          await proxy.close();
-          await driver.stop();
-        },
-      };
-    },
-  },
-  {
     name: 'cluster',
     summary: 'controller, agent, node and mounter as processes of their own, records in a real API server',
     start: async (cluster, node) => {
@@ -82,9 +55,51 @@ export const setUps: readonly SetUp[] = [
       };
     },
   },
+  {
+    name: 'cluster-killed',
+    summary: `the same, with node plugin, mounter and both in turn killed (SIGKILL) and started again before every ${callsBetweenKills}th call`,
+    start: async (cluster, node) => startInterrupted(await ClusterDriver.start(cluster, node), node),
+  },
 ];
 
-let lives = 0;
+/** Both services are reached through proxies, so that it is one row of calls of which every fifth finds processes killed. */
+async function startInterrupted(driver: ClusterDriver, node: ClusterNode): Promise<DriverUnderTest> {
+  const kinds = ['node', 'mounter', 'both'] as const satisfies readonly Interruption[];
+  const done: Record<Interruption, number> = { node: 0, mounter: 0, both: 0 };
+  let calls = 0;
+  let interrupting: Promise<void> = Promise.resolve();
+  const beforeCall = (): Promise<void> => {
+    const call = ++calls;
+    if (call % callsBetweenKills !== 0) return interrupting;
+    const kind = kinds[(call / callsBetweenKills) % kinds.length] ?? 'both';
+    done[kind]++;
+    interrupting = interrupting.then(() => driver.interrupt(kind));
+    return interrupting;
+  };
+  const through = (name: string, target: string): Promise<InterruptingProxy> =>
+    InterruptingProxy.start({
+      socket: path.join(node.places.root, `sockets/${name}`),
+      ...{ target, beforeCall },
+    });
+  const proxies = [
+    await through('node.proxy', node.places.csiSocket),
+    await through('controller.proxy', driver.controllerSocket),
+  ];
+  return {
+    endpoint: `unix://${path.join(node.places.root, 'sockets/node.proxy')}`,
+    controllerEndpoint: `unix://${path.join(node.places.root, 'sockets/controller.proxy')}`,
+    interruptions: () => {
+      const { node: nodeAlone, mounter, both } = done;
+      const sum = nodeAlone + mounter + both;
+      return `interrupted ${sum} times in ${calls} calls: node plugin killed ${nodeAlone + both} times, mounter ${mounter + both} times, at once ${both} of them`;
+    },
+    stop: async () => {
+      const ends = await Promise.allSettled(proxies.map((proxy) => proxy.close()));
+      await driver.stop();
+      for (const end of ends) if (end.status === 'rejected') throw end.reason;
+    },
+  };
+}
 
 async function startAllInOne(node: ClusterNode): Promise<DriverProcess> {
   const { places } = node;
@@ -97,7 +112,7 @@ async function startAllInOne(node: ClusterNode): Promise<DriverProcess> {
       `--csi-socket=${places.csiSocket}`,
       `--records-file=${places.root}/records/volumes.json`,
     ],
-    logPath: path.join(places.root, `all-in-one-${++lives}.log`),
+    logPath: path.join(places.root, 'all-in-one.log'),
   });
   await waitUntil('the driver serves its pool', () => {
     if (!driver.isRunning) throw new Error(`the driver has ended: ${driver.log}`);
