@@ -249,6 +249,7 @@ describe('a cluster with a release', () => {
     helm(values('Forbidden'), 'install', ...chart);
     assert.equal((await pool()).metadata.uid, made.metadata.uid);
     assert.equal((await pool()).spec.writes, 'Forbidden');
+    helm({}, 'uninstall', 'famfs-csi');
   });
 
   for (const { version, file } of releasedCharts()) {
@@ -272,7 +273,7 @@ describe('a cluster with a release', () => {
           }),
         );
       const from = ['famfs-csi', file, '--values', '-'];
-      helm(values, 'upgrade', '--install', '--create-namespace', ...from);
+      helm(values, 'install', '--create-namespace', ...from);
       const before = await uids();
       helm(values, 'upgrade', ...chart);
       assert.deepEqual(await uids(), before);
