@@ -25,7 +25,39 @@ export const allowedCodes: Readonly<Record<string, readonly string[]>> = {
   NodeGetInfo: always,
 };
 
-/** The codes of a call; of one that is not served here, only that. */
-export function codesOf(rpc: string): readonly string[] {
-  return allowedCodes[rpc.slice(rpc.lastIndexOf('/') + 1)] ?? ['UNIMPLEMENTED'];
+/** By the names of the calls of Controller, likewise. */
+const controllerCodes: Readonly<Record<string, readonly string[]>> = {
+  // NOT_FOUND is of a source there; here it is of a pool that the class names.
+  CreateVolume: [...changing, 'NOT_FOUND', 'ALREADY_EXISTS', 'RESOURCE_EXHAUSTED', 'OUT_OF_RANGE'],
+  DeleteVolume: [...changing, 'FAILED_PRECONDITION'],
+  ControllerPublishVolume: notOffered,
+  ControllerUnpublishVolume: notOffered,
+  ValidateVolumeCapabilities: [...always, 'NOT_FOUND'],
+  // ABORTED is of a token that nobody gave out.
+  ListVolumes: [...always, 'ABORTED'],
+  ControllerListVolumeHealth: [...always, 'ABORTED'],
+  ControllerGetVolumeHealth: [...always, 'NOT_FOUND'],
+  ControllerGetVolume: [...always, 'NOT_FOUND'],
+  ControllerModifyVolume: notOffered,
+  GetCapacity: always,
+  ControllerGetCapabilities: always,
+  CreateSnapshot: notOffered,
+  DeleteSnapshot: notOffered,
+  ListSnapshots: notOffered,
+  GetSnapshot: notOffered,
+  ControllerExpandVolume: notOffered,
+};
+
+/** The codes of a call to the node plugin; of one that it does not serve, only that. */
+export function codesOfNode(rpc: string): readonly string[] {
+  return allowedCodes[methodOf(rpc)] ?? ['UNIMPLEMENTED'];
+}
+
+/** The codes of a call to a process that serves Identity, Controller and Node. */
+export function codesOfHost(rpc: string): readonly string[] {
+  return controllerCodes[methodOf(rpc)] ?? codesOfNode(rpc);
+}
+
+function methodOf(rpc: string): string {
+  return rpc.slice(rpc.lastIndexOf('/') + 1);
 }

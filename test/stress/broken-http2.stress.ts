@@ -7,10 +7,11 @@ import { createClient } from '../../src/rpc/client.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { Dice } from './dice.ts';
 import { effort, seed } from './effort.ts';
+import type { Footprint } from './footprint.ts';
 import { brokenFrames } from './frame-attacks.ts';
 import { GoodCaller } from './good-caller.ts';
 import { brokenHttp2 } from './http2-attacks.ts';
-import { type Footprint, memoryKib, StressedNode } from './stressed-node.ts';
+import { memoryKib, StressedNode } from './stressed-node.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);

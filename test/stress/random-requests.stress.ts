@@ -1,15 +1,17 @@
-// Any number of random requests at the node plugin, with its mounter and real mounts behind it: it stays what it was, says
-// only what the specification lets it say, and leaves nothing on the node.
+// Any number of random requests at the node plugin, with its mounter and real mounts behind it, and at a host that makes volumes,
+// too: they stay what they were, say only what the specification lets them say, and leave nothing that nobody has use for.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import protobuf from 'protobufjs/light.js';
 import description from '../../src/csi/generated/csi.js';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
-import { codesOf } from './allowed-codes.ts';
+import { codesOfHost, codesOfNode } from './allowed-codes.ts';
+import { AnswerTally } from './answer-tally.ts';
 import { Dice } from './dice.ts';
 import { effort, seed } from './effort.ts';
-import { type GoodTexts, type RandomRequest, RequestMaker } from './random-requests.ts';
+import { type GoodNumbers, type GoodTexts, RequestMaker } from './random-requests.ts';
 import { RawGrpc } from './raw-grpc.ts';
+import { type MadeVolume, StressedHost } from './stressed-host.ts';
 import { publishedPath, StressedNode } from './stressed-node.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
@@ -20,7 +22,7 @@ const callsInFlight = 24;
 /** A caller that leaves: one in so many. */
 const withdrawnShare = 100;
 
-describe('random requests', { skip }, () => {
+describe('random requests to a node plugin', { skip }, () => {
   let stressed: StressedNode;
 
   before(async () => {
@@ -38,25 +40,8 @@ describe('random requests', { skip }, () => {
     const root = protobuf.Root.fromJSON(description);
     const maker = new RequestMaker({ dice, root, services, goodTexts });
     const footprint = stressed.footprint();
-    const tally = new Tally();
-    let left = effort(102_000);
-    const work = async (connection: RawGrpc): Promise<void> => {
-      while (left-- > 0) {
-        const request = maker.next();
-        const withdrawn = dice.oneIn(withdrawnShare);
-        const { code, message } = await connection.call(request.rpc, request.message, { withdrawn });
-        if (!withdrawn) tally.add(request, code, message);
-      }
-    };
-    const startedAt = performance.now();
-    await Promise.all(
-      Array.from({ length: connections }, async () => {
-        const connection = await RawGrpc.connect(stressed.node.places.csiSocket);
-        await Promise.all(Array.from({ length: callsInFlight }, () => work(connection)));
-        connection.close();
-      }),
-    );
-    const seconds = (performance.now() - startedAt) / 1000;
+    const tally = new AnswerTally(codesOfNode);
+    const seconds = await sendAll(effort(102_000), { stressed, maker, dice, tally });
     const published = await stressed.unpublishAll();
     t.diagnostic(
       `seed ${seed}: ${tally.text} in ${seconds.toFixed(0)} s; ${published} volumes were left published`,
@@ -68,6 +53,89 @@ describe('random requests', { skip }, () => {
     await stressed.assertUnharmed();
   });
 });
+
+describe('random requests to a host that makes volumes, too,', { skip }, () => {
+  let stressed: StressedHost;
+  let made: MadeVolume;
+
+  before(async () => {
+    stressed = await StressedHost.start({ roomBytes });
+    made = await stressed.makeSlots(slotCount, usualClass);
+  });
+  after(async () => {
+    await stressed?.close();
+  });
+
+  it('are answered with the codes of the specification, and leave nothing but slots for others', async (t) => {
+    const dice = new Dice(seed);
+    const goodTexts = goodTextsOfHost(stressed);
+    remember(goodTexts, made);
+    const services = ['csi.v1.Identity', ...Array<string>(3).fill('csi.v1.Controller'), 'csi.v1.Node'];
+    const timesMore = { CreateVolume: 8, DeleteVolume: 4, NodePublishVolume: 6, NodeUnpublishVolume: 3 };
+    const root = protobuf.Root.fromJSON(description);
+    const care = 5;
+    const maker = new RequestMaker({ dice, root, services, goodTexts, goodNumbers, timesMore, care });
+    const footprint = stressed.footprint();
+    const tally = new AnswerTally(codesOfHost);
+    const answers = root.lookupType('csi.v1.CreateVolumeResponse');
+    const onOk = (rpc: string, body: Buffer): void => {
+      if (!rpc.endsWith('/CreateVolume')) return;
+      const { volume } = answers.toObject(answers.decode(body)) as { readonly volume: VolumeAnswer };
+      remember(goodTexts, { volumeId: volume.volumeId, path: volume.volumeContext.path });
+    };
+    const seconds = await sendAll(effort(12_000), { stressed, maker, dice, tally, onOk });
+    const { published, volumes } = await stressed.clear();
+    t.diagnostic(
+      `seed ${seed}: ${tally.text} in ${seconds.toFixed(0)} s; ${tally.count('CreateVolume', 'OK')} creations, ` +
+        `${tally.count('NodePublishVolume', 'OK')} publishes; ${volumes} volumes were left, ${published} of them published`,
+    );
+    assert.deepEqual(tally.wrong.slice(0, 20), [], `${tally.wrong.length} answers are not allowed`);
+    for (const call of ['CreateVolume', 'DeleteVolume', 'NodePublishVolume', 'ControllerGetVolume'])
+      assert.ok(tally.count(call, 'OK') > 0, `no request was good enough for ${call}`);
+    for (const code of ['INVALID_ARGUMENT', 'ALREADY_EXISTS', 'RESOURCE_EXHAUSTED'])
+      assert.ok(tally.count('CreateVolume', code) > 0, `nothing was refused with ${code}`);
+    stressed.assertUnchanged(footprint);
+    await stressed.assertUnharmed();
+  });
+});
+
+interface VolumeAnswer {
+  readonly volumeId: string;
+  readonly volumeContext: { readonly path: string };
+}
+
+interface Sending {
+  readonly stressed: StressedNode | StressedHost;
+  readonly maker: RequestMaker;
+  readonly dice: Dice;
+  readonly tally: AnswerTally;
+  /** Is told of every success. */
+  readonly onOk?: (rpc: string, body: Buffer) => void;
+}
+
+/** Sends so many requests over several connections; how many seconds they took. */
+async function sendAll(count: number, { stressed, maker, dice, tally, onOk }: Sending): Promise<number> {
+  let left = count;
+  const work = async (connection: RawGrpc): Promise<void> => {
+    while (left-- > 0) {
+      const request = maker.next();
+      const withdrawn = dice.oneIn(withdrawnShare);
+      const { code, message, body } = await connection.call(request.rpc, request.message, { withdrawn });
+      if (withdrawn) continue;
+      tally.add(request, code, message);
+      if (code === 'OK') onOk?.(request.rpc, body);
+    }
+  };
+  const startedAt = performance.now();
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      const connection = await RawGrpc.connect(stressed.node.places.csiSocket);
+      await Promise.all(Array.from({ length: callsInFlight }, () => work(connection)));
+      connection.close();
+    }),
+  );
+  return (performance.now() - startedAt) / 1000;
+}
 
 /** A few volumes and targets, so that calls meet each other. */
 function goodTextsOf({ node, pool }: StressedNode): GoodTexts {
@@ -96,30 +164,55 @@ function goodTextsOf({ node, pool }: StressedNode): GoodTexts {
   };
 }
 
-class Tally {
-  readonly wrong: string[] = [];
-  readonly #counts = new Map<string, number>();
+const mib = 1n << 20n;
+const slotCount = 8;
+/** For the slots that are made before, and for no more: a famfs command costs more than hundreds of requests. */
+const roomBytes = BigInt(slotCount) * 2n * mib;
+/** What most volumes are like, so that they can have each other's slots. */
+const usualClass = { layout: 'files', fileCount: '1', fileMode: '0644' };
+const goodNumbers: GoodNumbers = {
+  requiredBytes: [1n, 2n * mib, 2n * mib, 2n * mib, 4n * mib, 1024n * mib],
+  limitBytes: [0n, 0n, 0n, 16n * mib, 1n],
+  maxEntries: [0n, 1n, 3n],
+};
+/** How many of the last made volumes requests speak of. */
+const remembered = 12;
 
-  add({ kind, rpc, message }: RandomRequest, code: string, sentence: string): void {
-    const key = `${rpc.slice(rpc.lastIndexOf('/') + 1)} ${code}`;
-    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
-    if (codesOf(rpc).includes(code)) return;
-    this.wrong.push(
-      `${rpc} answers ${code} to ${kind} ${message.toString('hex').slice(0, 400)}: ${sentence}`,
-    );
-  }
+type ChangingTexts = Record<string, [string, ...string[]]>;
 
-  count(method: string, code: string): number {
-    return this.#counts.get(`${method} ${code}`) ?? 0;
-  }
+/** A few volumes, targets and classes, so that calls meet each other and slots are used again. */
+function goodTextsOfHost({ node, pool }: StressedHost): ChangingTexts {
+  const targets: [string, ...string[]] = [node.target('pod-0'), node.target('pod-1'), node.target('pod-2')];
+  return {
+    name: ['volume-0', 'volume-1', 'volume-2', 'volume-3', 'volume-4', 'volume-5'],
+    volumeId: [`${pool}.nobody`],
+    targetPath: targets,
+    volumePath: targets,
+    volumePublishPath: targets,
+    stagingTargetPath: [''],
+    startingToken: ['', 'after:eA'],
+    fsType: ['', 'famfs'],
+    mountFlags: ['ro', 'nosuid', 'noexec', 'noatime'],
+    volumeMountGroup: [''],
+    'parameters.pool': [pool, pool, pool, 'nowhere'],
+    'parameters.layout': [usualClass.layout, usualClass.layout, usualClass.layout, usualClass.layout, 'file'],
+    'parameters.fileCount': [usualClass.fileCount, usualClass.fileCount, usualClass.fileCount, '2'],
+    'parameters.fileMode': [usualClass.fileMode, usualClass.fileMode, '666'],
+    'parameters.csi.storage.k8s.io/pvc/name': ['claim'],
+    [`segments.topology.famfs.io/pool-${pool}`]: ['true', 'true', 'true', 'false'],
+    'volumeContext.pool': [pool],
+    'volumeContext.path': ['v/nothing'],
+    'volumeContext.access': ['rw', 'rw', 'ro'],
+  };
+}
 
-  get text(): string {
-    const codes = new Map<string, number>();
-    for (const [key, count] of this.#counts) {
-      const code = key.slice(key.indexOf(' ') + 1);
-      codes.set(code, (codes.get(code) ?? 0) + count);
-    }
-    const all = [...codes.values()].reduce((sum, count) => sum + count, 0);
-    return `${all} requests: ${[...codes].map(([code, count]) => `${code} ${count}`).join(', ')}`;
+/** The first of each is of nothing that ever was. */
+function remember(texts: ChangingTexts, { volumeId, path }: MadeVolume): void {
+  for (const [name, text] of [
+    ['volumeId', volumeId],
+    ['volumeContext.path', path],
+  ] as const) {
+    const [first = '', ...rest] = texts[name] ?? [];
+    texts[name] = [first, ...rest.filter((each) => each !== text).slice(1 - remembered), text];
   }
 }

@@ -25,19 +25,33 @@ export interface RandomRequest {
 /** Texts that have a meaning to the server, by the names of fields; for maps by `field.key`. */
 export type GoodTexts = Readonly<Record<string, readonly [string, ...string[]]>>;
 
+/** Numbers that have a meaning to the server, by the names of fields. */
+export type GoodNumbers = Readonly<Record<string, readonly [bigint, ...bigint[]]>>;
+
 export interface RequestMakerOptions {
   readonly dice: Dice;
   readonly root: Root;
   /** Full names of services. */
   readonly services: readonly string[];
+  /** Looked at for every request: what is good may change meanwhile. */
   readonly goodTexts: GoodTexts;
+  readonly goodNumbers?: GoodNumbers;
+  /** Calls that are made so many times as often as others, by name. */
+  readonly timesMore?: Readonly<Record<string, number>>;
+  /** How much rarer than usual something is wrong with a good request; for calls with many fields. */
+  readonly care?: number;
 }
+
+/** Messages that this driver serves in no request: a good one mostly goes without them. */
+const unserved: ReadonlySet<string> = new Set(['block', 'volumeContentSource']);
 
 type Maker = (type: Type) => Buffer;
 
 export class RequestMaker {
   readonly #dice: Dice;
+  readonly #care: number;
   readonly #goodTexts: GoodTexts;
+  readonly #goodNumbers: GoodNumbers;
   readonly #methods: [RpcType, ...RpcType[]];
   /** By name, as often as they are to be made. */
   readonly #makers: readonly (readonly [kind: string, weight: number, make: Maker])[] = [
@@ -50,12 +64,20 @@ export class RequestMaker {
     ['noise', 4, () => this.#noise(this.#dice.below(300))],
   ];
 
-  constructor({ dice, root, services, goodTexts }: RequestMakerOptions) {
+  constructor(options: RequestMakerOptions) {
+    const { dice, root, services, goodTexts, goodNumbers = {}, timesMore = {}, care = 1 } = options;
     this.#dice = dice;
+    this.#care = care;
     this.#goodTexts = goodTexts;
+    this.#goodNumbers = goodNumbers;
     const methods = servicesOf(root, services).flatMap(({ fullName, methodsArray }) =>
       methodsArray.flatMap(({ name, resolvedRequestType: type }) =>
-        type === null ? [] : [{ rpc: `${fullName.replace(/^\./, '/')}/${name}`, type }],
+        type === null
+          ? []
+          : Array<RpcType>(timesMore[name] ?? 1).fill({
+              rpc: `${fullName.replace(/^\./, '/')}/${name}`,
+              type,
+            }),
       ),
     );
     const [first, ...rest] = methods;
@@ -76,22 +98,28 @@ export class RequestMaker {
   /** A good message has all its fields, each most likely with a good text; an odd one has what the dice say. */
   #message(type: Type, good: boolean): WireMessage {
     const fields = type.fieldsArray.flatMap((field): [string, WireValue][] => {
-      if (this.#dice.oneIn(good ? 12 : 3)) return [];
+      if (this.#slips(good, 12, 3)) return [];
       field.resolve();
-      // The one of a oneof that is good for famfs is `mount`.
-      if (field.partOf !== null && field.name === 'block' && !this.#dice.oneIn(good ? 30 : 3)) return [];
+      if (unserved.has(field.name) && !this.#slips(good, 30, 3)) return [];
       if (isMapField(field)) return [[field.name, this.#map(field.name, good)]];
       const one = (): WireValue => {
         const inner = messageTypeOf(field);
         if (inner !== undefined) return this.#message(inner, good);
         if (field.type === 'string') return this.#text(field.name, good);
         if (field.type === 'bool') return this.#dice.oneIn(2);
-        return good && field.name === 'mode' ? this.#dice.below(8) : this.#number();
+        return good && field.name === 'mode' ? this.#dice.below(8) : this.#numberOf(field.name, good);
       };
       if (!field.repeated) return [[field.name, one()]];
-      return [[field.name, Array.from({ length: this.#dice.below(good ? 2 : 4) }, one)]];
+      // A list of messages that is empty is mostly no good one.
+      const least = good && messageTypeOf(field) !== undefined ? 1 : 0;
+      return [[field.name, Array.from({ length: least + this.#dice.below(good ? 2 : 4) }, one)]];
     });
     return Object.fromEntries(fields);
+  }
+
+  /** Whether something is to be wrong: in a good message once in so many times, in an odd one more often. */
+  #slips(good: boolean, inGood: number, inOdd: number): boolean {
+    return this.#dice.oneIn(good ? inGood * this.#care : inOdd);
   }
 
   #map(name: string, good: boolean): WireValue {
@@ -99,16 +127,16 @@ export class RequestMaker {
       .filter((key) => key.startsWith(`${name}.`))
       .map((key) => key.slice(name.length + 1));
     const pairs = known
-      .filter(() => !this.#dice.oneIn(good ? 20 : 3))
+      .filter(() => !this.#slips(good, 20, 3))
       .map((key): [WireValue, WireValue] => [key, this.#text(`${name}.${key}`, good)]);
-    const more = this.#dice.oneIn(good ? 15 : 2) ? this.#dice.below(3) + 1 : 0;
+    const more = this.#slips(good, 15, 2) ? this.#dice.below(3) + 1 : 0;
     for (let i = 0; i < more; i++) pairs.push([this.#oddText(), this.#oddText()]);
     return pairs;
   }
 
   #text(name: string, good: boolean): WireValue {
     const known = this.#goodTexts[name];
-    if (known !== undefined && !this.#dice.oneIn(good ? 30 : 2)) return this.#dice.oneOf(known);
+    if (known !== undefined && !this.#slips(good, 30, 2)) return this.#dice.oneOf(known);
     return good && known === undefined ? '' : this.#oddText();
   }
 
@@ -117,6 +145,11 @@ export class RequestMaker {
     const hostile = hostileStrings[this.#dice.below(hostileStrings.length)];
     // Long ones cost more than they find; the hostile strings have a test of their own.
     return hostile === undefined || hostile.bytes.length > 8192 ? 'x' : hostile.bytes;
+  }
+
+  #numberOf(name: string, good: boolean): bigint {
+    const known = this.#goodNumbers[name];
+    return known !== undefined && !this.#slips(good, 30, 2) ? this.#dice.oneOf(known) : this.#number();
   }
 
   #number(): bigint {

@@ -1,21 +1,11 @@
 // One node with a pool and everything that runs on it, for tests that send it what nobody should; and what its requests
 // have left on it. Must run in a private mount namespace.
 import assert from 'node:assert/strict';
-import {
-  createReadStream,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { stop } from 'esbuild';
 import { type NodeService, nodeService } from '../../src/csi/protocol.ts';
-import { readMountTable } from '../../src/linux/mount-table.ts';
 import { createClient, type RpcClient } from '../../src/rpc/client.ts';
 import { bundles, makeBundle } from '../../tools/bundle.ts';
 import { projectRoot } from '../../tools/run-tool.ts';
@@ -23,13 +13,7 @@ import type { ClusterNode } from '../cluster-node.ts';
 import type { DriverProcess } from '../driver-process.ts';
 import type { RunningMounter } from '../running-mounter.ts';
 import { SimulatedCluster } from '../simulated-cluster.ts';
-
-/** What a test may look at before and after: nothing in it may change but by what is undone again. */
-export interface Footprint {
-  readonly mounts: readonly string[];
-  /** Every name below the node's directories. */
-  readonly files: readonly string[];
-}
+import { assertNoSurprises, assertSameFootprint, type Footprint, footprintOf } from './footprint.ts';
 
 /** The directory that volumes of these tests name. */
 export const publishedPath = 'models/llama';
@@ -98,33 +82,12 @@ export class StressedNode {
   }
 
   footprint(): Footprint {
-    const { kubelet, pools, shadow, locks, binds, programs, tmp } = this.node.places;
-    const sockets = path.dirname(this.node.places.csiSocket);
-    const roots = [kubelet, pools, shadow, locks, binds, programs, tmp, sockets];
-    return {
-      mounts: readMountTable()
-        .map(({ fileSystemType, mountPoint }) => `${fileSystemType} ${mountPoint}`)
-        .sort(),
-      files: [
-        ...readdirSync(this.cluster.directory).map((name) => `${this.cluster.directory}/${name}`),
-        ...readdirSync(this.node.places.root).map((name) => `${this.node.places.root}/${name}`),
-        ...roots.flatMap((root) =>
-          readdirSync(root, { recursive: true, encoding: 'utf8' }).map((name) => `${root}/${name}`),
-        ),
-      ].sort(),
-    };
+    return footprintOf(this.cluster, this.node);
   }
 
   /** Fails when something is there that was not, or gone that was. */
   assertUnchanged(before: Footprint): void {
-    const after = this.footprint();
-    for (const kind of ['mounts', 'files'] as const) {
-      const was = new Set(before[kind]);
-      const is = new Set(after[kind]);
-      assert.deepEqual(after[kind].filter((each) => !was.has(each)).slice(0, 20), [], `new ${kind}`);
-      assert.deepEqual(before[kind].filter((each) => !is.has(each)).slice(0, 20), [], `missing ${kind}`);
-      assert.equal(after[kind].length, before[kind].length);
-    }
+    assertSameFootprint(this.footprint(), before);
   }
 
   /** Takes away everything that is published, by the calls of kubelet, until the mounter knows of nothing. */
@@ -139,16 +102,8 @@ export class StressedNode {
 
   /** Fails unless plugin and mounter are the processes they were and have been surprised by nothing. */
   async assertUnharmed(): Promise<void> {
-    for (const name of ['plugin', 'mounter']) {
-      const surprises: string[] = [];
-      let shown: string | undefined;
-      for await (const line of createInterface(createReadStream(`${this.node.places.root}/${name}.log`))) {
-        if (/"level":"error"|unhandled|uncaught|^\S+ error /i.test(line)) surprises.push(line);
-        if (/\p{C}/u.test(line)) shown ??= line;
-      }
-      assert.deepEqual(surprises.slice(0, 5), [], `surprises in the log of the ${name}`);
-      assert.equal(shown, undefined, `the log of the ${name} shows invisible characters as they are`);
-    }
+    for (const name of ['plugin', 'mounter'])
+      await assertNoSurprises(`${this.node.places.root}/${name}.log`, name);
     assert.ok(this.plugin.isRunning, `the plugin has ended: ${this.plugin.log.slice(-2000)}`);
     // Throws when there is no such process.
     process.kill(this.mounter.pid, 0);
