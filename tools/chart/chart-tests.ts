@@ -1,8 +1,6 @@
 // The chart as Helm sees and renders it: lint, records, and what of it must never change. Run by `npm run chart`.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { readConfig } from '../../src/config/options.ts';
@@ -10,24 +8,13 @@ import { agentRole, controllerRole, mounterRole, nodeRole } from '../../src/conf
 import { chartObjects } from '../../test/driver-objects.ts';
 import { goVersion } from '../go-program.ts';
 import { projectRoot } from '../run-tool.ts';
-import { fieldsForGood } from './for-good.ts';
 import { chartFolder, helmTemplate, type RenderedObject, renderChart, runHelm } from './helm.ts';
 import { goldenFiles, valueFile, valueSets } from './made-files.ts';
-import { filesOfPackage, packageChart, releasedCharts } from './released-charts.ts';
+import { byKind, only } from './rendered-objects.ts';
 
 const skip = goVersion() === undefined ? 'Go is not installed, and Helm is built from source' : false;
 
 type Values = Readonly<Record<string, unknown>>;
-
-function byKind(objects: readonly RenderedObject[], kind: string): RenderedObject[] {
-  return objects.filter((object) => object.kind === kind);
-}
-
-function only(objects: readonly RenderedObject[], kind: string, name: string): RenderedObject {
-  const found = byKind(objects, kind).filter(({ metadata }) => metadata.name === name);
-  assert.equal(found.length, 1, `${kind} ${name}`);
-  return found[0] as RenderedObject;
-}
 
 /** `{container: args}` of a workload. */
 function argsOf(workload: RenderedObject): Readonly<Record<string, readonly string[]>> {
@@ -165,83 +152,6 @@ describe('what the chart renders of its own files', { skip }, () => {
     });
     for (const rendering of [{ isUpgrade: true }, { apiVersions: ['famfs.io/v1alpha1/FamfsPool'] }])
       assert.deepEqual(annotations(rendering), { 'helm.sh/resource-policy': 'keep' });
-  });
-});
-
-describe('the chart after the released ones', { skip }, () => {
-  const values = {
-    pools: [{ name: 'shelf', fileSystemUUID: '4da8f6be-8dbd-4bfc-bad2-3c0f78ba87bf' }],
-    storageClasses: [{ name: 'famfs', parameters: { pool: 'shelf' } }],
-  };
-  const now = skip === false ? renderChart({ values }) : [];
-  const named = ({ kind, metadata }: RenderedObject): string => `${kind} ${metadata.name}`;
-
-  for (const { version, file } of releasedCharts()) {
-    const then = skip === false ? renderChart({ chart: file, values }) : [];
-
-    test(`passes the lint of Helm as it was packaged for ${version}`, () => {
-      const { status, stdout, stderr } = runHelm(['lint', '--strict', file]);
-      assert.equal(status, 0, stdout + stderr);
-    });
-
-    test(`has the fields for good that ${version} was released with`, () => {
-      const kept = then.filter((object) => Object.keys(fieldsForGood(object)).length > 0);
-      assert.ok(kept.some(({ kind }) => kind === 'CSIDriver') && kept.length > 5);
-      for (const object of kept) {
-        const next = now.find((each) => named(each) === named(object));
-        // What is called otherwise is another object. The CSIDriver and the API kinds cannot be.
-        if (next === undefined) assert.doesNotMatch(object.kind, /^C(SIDriver|ustom)/, named(object));
-        else assert.deepEqual(fieldsForGood(next), fieldsForGood(object), named(object));
-      }
-    });
-
-    test(`serves every version of an API kind that ${version} stored objects in`, () => {
-      const versionsOf = ({ spec }: RenderedObject): string[] =>
-        spec.versions
-          .filter(({ served }: { readonly served: boolean }) => served)
-          .map(({ name }: { readonly name: string }) => name);
-      for (const crd of byKind(then, 'CustomResourceDefinition')) {
-        const next = versionsOf(only(now, crd.kind, crd.metadata.name));
-        assert.deepEqual(
-          versionsOf(crd).filter((name) => !next.includes(name)),
-          [],
-          crd.metadata.name,
-        );
-      }
-    });
-  }
-
-  for (const name of valueSets) {
-    test(`has a CSIDriver that is the same for good, and that no hook deletes (${name})`, () => {
-      const driver = only(renderChart({ valueFiles: [valueFile(name)] }), 'CSIDriver', 'csi.famfs.io');
-      assert.deepEqual(fieldsForGood(driver), fieldsForGood(only(now, 'CSIDriver', 'csi.famfs.io')));
-      assert.deepEqual(
-        Object.keys(driver.metadata.annotations ?? {}).filter((key) => key.startsWith('helm.sh/')),
-        [],
-      );
-    });
-  }
-
-  test('is packaged to the same bytes whenever that is done, which hold what is in the folder', () => {
-    const places = [0, 1].map(() => mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-packages-')));
-    try {
-      const [one = '', other = ''] = places.map(packageChart);
-      assert.ok(readFileSync(one).equals(readFileSync(other)));
-      // Nor does it tell when that was, which two of one second would not show.
-      const listed = execFileSync('tar', ['--list', '--verbose', '--full-time', '--file', one], {
-        encoding: 'utf8',
-      });
-      const times = listed
-        .trim()
-        .split('\n')
-        .map((line) => line.split(/ +/).slice(3, 5).join(' '));
-      assert.deepEqual([...new Set(times)].length, 1, String(times));
-      const files = filesOfPackage(one);
-      for (const name of ['values.yaml', 'files/rbac/node.yaml', 'templates/_helpers.tpl'])
-        assert.equal(files.get(name), readFileSync(path.join(chartFolder, name), 'utf8'), name);
-    } finally {
-      for (const place of places) rmSync(place, { recursive: true });
-    }
   });
 });
 

@@ -34,10 +34,9 @@ Checks charts/famfs-csi by a Helm that is built from source (the first time take
   console.log(`kept: ${path.relative(projectRoot, keepRelease())}`);
 } else {
   const flags = ['--disable-warning=ExperimentalWarning', '--test', '--test-timeout=600000'];
-  // The first runs Helm, which may take minutes to build: `npm test` has the others alone.
-  const files = ['chart-tests.ts', 'values.test.ts', 'monitoring.test.ts', 'released-charts.test.ts'].map(
-    (file) => `tools/chart/${file}`,
-  );
+  // Those that are called -tests run Helm, which may take minutes to build: `npm test` has the others alone.
+  const tests = ['chart-tests', 'successor-tests', 'values.test', 'monitoring.test', 'released-charts.test'];
+  const files = tests.map((name) => `tools/chart/${name}.ts`);
   process.exitCode = runTool('node', [...flags, ...files]);
 }
 
