@@ -6,6 +6,7 @@ import { parseArgs, styleText } from 'node:util';
 import { SimulatedCluster } from '../../test/simulated-cluster.ts';
 import { goVersion } from '../../tools/go-program.ts';
 import { privateFolder, runInPrivateNamespaces } from '../../tools/private-namespaces.ts';
+import { bundleForTests } from '../../tools/test-programs.ts';
 import { buildKubernetes } from '../kubernetes-program.ts';
 import { buildSanity, runSanity, type SanityResult } from './csi-sanity.ts';
 import { leftOutSpecs } from './left-out-specs.ts';
@@ -41,6 +42,8 @@ async function main(): Promise<number> {
     buildSanity();
     console.log('Kubernetes: building its API server, unless that was done (the first time takes minutes) …');
     buildKubernetes();
+    // Processes are started by the hundred, and read this when they are inside.
+    Object.assign(process.env, await bundleForTests());
     return runInPrivateNamespaces();
   }
   let passed = true;
