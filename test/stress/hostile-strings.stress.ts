@@ -11,41 +11,19 @@ import { encodeWire, type WireMessage } from './protobuf-wire.ts';
 import { RawGrpc } from './raw-grpc.ts';
 import { publishedPath, StressedNode } from './stressed-node.ts';
 import { servicesOf, type TextField, textFieldsOf, withText } from './text-fields.ts';
+import {
+  bytes,
+  isPlainPath,
+  isVisible,
+  opaqueId,
+  type Place,
+  type Rule,
+  secret,
+  unread,
+} from './text-rules.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
-
-/** An answer to one text in one field, or undefined where only a refusal as INVALID_ARGUMENT is right. */
-type Rule = (text: string, place: Place) => string | undefined;
-
-interface Place {
-  readonly kubelet: string;
-  /** The directory that the good target of this place stands in. */
-  readonly targetParent: string;
-  /** Of a field in a map: how large the map is with the text in it. */
-  readonly mapBytes: number;
-}
-
-const bytes = (text: string): number => Buffer.byteLength(text);
-const isVisible = (text: string): boolean => !/\p{C}/u.test(text);
-const partsOf = (text: string): string[] => text.slice(1).split('/');
-const isPlainPath = (text: string): boolean =>
-  text.startsWith('/') &&
-  bytes(text) <= 4095 &&
-  isVisible(text) &&
-  partsOf(text).every((part) => part !== '' && part !== '.' && part !== '..' && bytes(part) <= 255);
-
-/** Compared, recorded and shown, never a path, an argument or a key: letters, digits and what handles are made of. */
-const opaqueId =
-  (answer: string): Rule =>
-  (text) =>
-    /^[A-Za-z0-9][A-Za-z0-9._:@#~+/-]{0,127}$/.test(text) && !text.split('/').includes('..')
-      ? answer
-      : undefined;
-
-/** Never looked at, so any that fits into the 4 KiB of its map. */
-const secret: Rule = (_text, { mapBytes }) => (mapBytes <= 4096 ? 'OK' : undefined);
-const unread: Rule = (text, place) => (isVisible(text) ? secret(text, place) : undefined);
 
 /** Handed to the kernel as a name, never to a command: any visible one below kubelet's directory is good. */
 const target: Rule = (text, { targetParent, kubelet }) => {

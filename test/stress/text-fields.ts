@@ -33,7 +33,8 @@ export function textFieldsOf(type: Type, sample: WireMessage, above: readonly Ty
     if (field.type === 'string') return [textField([field.name])];
     const nested = messageTypeOf(field);
     if (nested === undefined) return [];
-    return textFieldsOf(nested, (inner ?? {}) as WireMessage, [...above, type]).map(({ steps }) =>
+    const one = field.repeated ? (inner as readonly WireValue[] | undefined)?.[0] : inner;
+    return textFieldsOf(nested, (one ?? {}) as WireMessage, [...above, type]).map(({ steps }) =>
       textField([field.name, ...steps]),
     );
   });
@@ -60,7 +61,12 @@ export function withText(
   const value =
     nested === undefined
       ? text
-      : withText(nested, ((field.repeated ? undefined : inner) ?? {}) as WireMessage, rest, text);
+      : withText(
+          nested,
+          ((field.repeated ? (inner as readonly WireValue[] | undefined)?.[0] : inner) ?? {}) as WireMessage,
+          rest,
+          text,
+        );
   return { ...sample, [name]: field.repeated ? [value] : value };
 }
 
