@@ -1,9 +1,7 @@
 // A cluster of one simulated node with the driver as a cluster has it: a real API server on a real etcd, the controller with the
 // rights of the chart, agent, mounter and node plugin, each a process. There is no provisioner and no kubelet: their calls are
 // made here.
-import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -23,6 +21,7 @@ import { ApiServer } from '../test/api-server.ts';
 import { ClusterNodes } from '../test/cluster-nodes.ts';
 import { agentToken, controllerToken } from '../test/driver-objects.ts';
 import { BackgroundProcess } from '../tools/background-process.ts';
+import { freePort } from '../tools/free-ports.ts';
 import { Driver } from './driver.ts';
 import type { Bench } from './figure.ts';
 import { type ProcessMemory, parseSmapsRollup } from './process-memory.ts';
@@ -223,14 +222,4 @@ async function startRole(
   const all = { ...flags, kubeconfig, 'metrics-address': address, 'log-level': 'warn' };
   const process = new BackgroundProcess(name, file, [...words, ...asArguments(all)], smallHeapEnvironment);
   return { process, metricsUrl: `http://${address}/metrics` };
-}
-
-/** Somebody else may take it before it is used; then the role does not start, and says so. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (typeof address !== 'object' || address === null) throw new Error('there is no free port');
-  return address.port;
 }

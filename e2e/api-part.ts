@@ -5,6 +5,7 @@ import path from 'node:path';
 import { ApiServer, sharedServerVariable } from '../test/api-server.ts';
 import { goVersion } from '../tools/go-program.ts';
 import { projectRoot } from '../tools/run-tool.ts';
+import { slowestFirst } from '../tools/test-files.ts';
 import { bundleForTests } from '../tools/test-programs.ts';
 import { buildKubernetes, kubernetesVersion } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
@@ -13,10 +14,6 @@ import { runTests } from './run-tests.ts';
 const sideBySide = 3;
 const timeoutMs = 600_000;
 
-/**
- * Begun first, the longest before the others, so that no processor idles beside the last of them. One that is missing here costs a
- * little time and nothing else.
- */
 const slowest = [
   'test/slots-in-use.api.test.ts',
   'test/reset.api.test.ts',
@@ -63,14 +60,11 @@ export async function runApiTests({ files, name, outputFile }: ApiRun): Promise<
   }
 }
 
-function apiTests(): string[] {
+function apiTests(): readonly string[] {
   const found = ['src', 'test'].flatMap((place) =>
     globSync('**/*.api.test.ts', { cwd: path.join(projectRoot, place) })
       .map((file) => path.join(place, file))
       .sort(),
   );
-  return [
-    ...slowest.filter((file) => found.includes(file)),
-    ...found.filter((file) => !slowest.includes(file)),
-  ];
+  return slowestFirst(found, slowest);
 }

@@ -4,19 +4,10 @@ import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from '../tools/run-tool.ts';
+import type { TestFiles } from '../tools/test-files.ts';
 import { cachedCompilation } from '../tools/test-programs.ts';
 
-export interface TestOrder {
-  /** The first are begun first: what takes long belongs there. */
-  readonly files: readonly string[];
-  readonly namePattern?: string | undefined;
-  /** How many files are run at a time. */
-  readonly concurrency: number;
-  /** Of a file. */
-  readonly timeoutMs: number;
-}
-
-export interface TestRun extends TestOrder {
+export interface TestRun extends TestFiles {
   readonly env: NodeJS.ProcessEnv;
   /** Makes of a command one that runs where the tests have to. */
   readonly around?: (command: readonly string[]) => readonly string[];
@@ -26,9 +17,9 @@ export interface TestRun extends TestOrder {
 
 /** @returns the exit status, 1 when a signal ended it */
 export async function runTests(testRun: TestRun): Promise<number> {
-  const { env, around, outputFile, ...order } = testRun;
+  const { env, around, outputFile, ...files } = testRun;
   const main = path.join(import.meta.dirname, 'test-files-main.ts');
-  const tests = [process.execPath, '--disable-warning=ExperimentalWarning', main, JSON.stringify(order)];
+  const tests = [process.execPath, '--disable-warning=ExperimentalWarning', main, JSON.stringify(files)];
   const [file = '', ...args] = around?.(tests) ?? tests;
   const output = outputFile === undefined ? undefined : openSync(outputFile, 'a');
   const child = spawn(file, args, {

@@ -5,6 +5,7 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { projectRoot } from '../tools/run-tool.ts';
+import { slowestFirst } from '../tools/test-files.ts';
 import { isRunning, removeCluster } from './cluster/cluster.ts';
 import { inClusterNetwork } from './cluster/cluster-commands.ts';
 import { ClusterFolder } from './cluster/cluster-folder.ts';
@@ -25,6 +26,15 @@ const sideBySide = 6;
 const timeoutMs = 900_000;
 const suiteTimeoutMs = 1_800_000;
 const namespaceTimeoutMs = 120_000;
+const slowest = [
+  'rights',
+  'pool-settings',
+  'sub-paths',
+  'late-binding',
+  'access-modes',
+  'pool-classes',
+  'writers',
+].map((name) => `e2e/scenarios/${name}.scenario.ts`);
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Makes of a command one that runs where the cluster can be reached. */
@@ -112,7 +122,7 @@ async function runFiles({ files, name, idle }: ScenarioRun, ground: Ground, arou
   const peaceful = scenarios.filter((file) => !isDisruptive(file));
   const groups = [
     { files: suite, concurrency: 1, timeoutMs: suiteTimeoutMs },
-    { files: longestFirst(peaceful), concurrency: sideBySide, timeoutMs },
+    { files: slowestFirst(peaceful, slowest), concurrency: sideBySide, timeoutMs },
     { files: scenarios.filter(isDisruptive), concurrency: 1, timeoutMs },
   ];
   if (suite.length > 0) {
@@ -151,24 +161,6 @@ async function areNamespacesGone(ground: Ground, around: Around): Promise<boolea
     }
     await delay(500);
   }
-}
-
-/** What is left over at the end is short then. A file that is missing here costs a little time and nothing else. */
-function longestFirst(files: readonly string[]): readonly string[] {
-  const long = [
-    'rights',
-    'pool-settings',
-    'sub-paths',
-    'late-binding',
-    'access-modes',
-    'pool-classes',
-    'writers',
-  ];
-  const places = long.map((name) => `e2e/scenarios/${name}.scenario.ts`);
-  return [
-    ...places.filter((place) => files.includes(place)),
-    ...files.filter((file) => !places.includes(file)),
-  ];
 }
 
 /** All scenarios. */

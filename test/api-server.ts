@@ -1,13 +1,12 @@
 // A real Kubernetes API server on a real etcd, as processes of the test that starts it. They live exactly as long as that
 // test: when it ends, however it ends, they end and their folder goes. Must not know what tests keep in the server.
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { buildKubernetes } from '../e2e/kubernetes-program.ts';
+import { freePorts } from '../tools/free-ports.ts';
 import { type ApiAnswer, ApiRequester } from './api-requester.ts';
 import { installAccess, installCrds } from './driver-objects.ts';
 import { logsIn, ServerProcesses } from './server-processes.ts';
@@ -236,19 +235,6 @@ async function untilReady(url: string, folder: string, processes: ServerProcesse
       throw new Error(`The API server is not ready after ${startTimeoutMs / 1000} s.`);
     await delay(50);
   }
-}
-
-/** A free port can be taken by somebody else before it is used. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  const ports: number[] = [];
-  for (const server of servers) {
-    if (!server.listening) await once(server, 'listening');
-    const address = server.address();
-    if (typeof address === 'object' && address !== null) ports.push(address.port);
-  }
-  for (const server of servers) server.close();
-  return ports;
 }
 
 function kubeconfigText(url: string, certificate: string, user: Readonly<Record<string, string>>): string {

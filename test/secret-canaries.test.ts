@@ -2,7 +2,6 @@
 // metadata of calls, are looked for in everything that the driver writes or answers.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -18,6 +17,7 @@ import { createLogger } from '../src/observe/logger.ts';
 import { Metrics } from '../src/observe/metrics.ts';
 import { serviceType } from '../src/rpc/codec.ts';
 import { RpcServer } from '../src/rpc/server.ts';
+import { freePort } from '../tools/free-ports.ts';
 import { DriverProcess, sourceProgram } from './driver-process.ts';
 import { FakeMounter, poolA } from './fake-mounter.ts';
 import {
@@ -266,14 +266,4 @@ function contentsOf(folder: string): string {
     .filter((entry) => entry.isFile())
     .map((entry) => `${entry.name}\n${readFileSync(path.join(entry.parentPath, entry.name), 'latin1')}`)
     .join('\n');
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.listen(0, '127.0.0.1', resolve);
-  await promise;
-  const address = server.address();
-  await new Promise((resolved) => server.close(resolved));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }

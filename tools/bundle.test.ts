@@ -2,7 +2,6 @@
 // seen by any test of the sources.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import {
   existsSync,
   mkdtempSync,
@@ -13,7 +12,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -23,6 +21,7 @@ import { createClient } from '../src/rpc/client.ts';
 import { DriverProcess } from '../test/driver-process.ts';
 import { waitUntil } from '../test/wait-until.ts';
 import { type BundleResult, bundles, externalsOf, makeBundle, packagesIn } from './bundle.ts';
+import { freePort } from './free-ports.ts';
 import { projectRoot } from './run-tool.ts';
 
 let folder: string;
@@ -149,6 +148,21 @@ describe('the bundles with an API client', () => {
   });
 });
 
+/** The bundle of the node plugin as a process in a folder, and who asks it; both are ended by the caller. */
+function startPlugin(home: string, flags: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const places = [
+    ...[`--kubelet-dir=${home}`, `--csi-socket=${home}/csi.sock`],
+    `--mounter-socket=${home}/mounter.sock`,
+  ];
+  const start = [process.execPath, bundled('node').file, 'node', '--node-id=bundled', '--skip-registration'];
+  const plugin = new DriverProcess({
+    argv: [...start, ...places, ...flags],
+    ...{ logPath: path.join(home, 'log'), env },
+  });
+  const options = { name: 'the bundle', unavailableReason: 'internal' } as const;
+  return { plugin, client: createClient(identityService, path.join(home, 'csi.sock'), options) };
+}
+
 describe('what bundles leave out', () => {
   /** Modules of packages that are loaded for features that nobody uses, and what would be a sign of them. */
   const unused = [
@@ -179,22 +193,10 @@ describe('what bundles leave out', () => {
   test('is missed by none: the node plugin serves, logs and tells its metrics', async () => {
     const home = mkdtempSync(path.join(os.tmpdir(), 'fcn-'));
     const port = await freePort();
-    const plugin = new DriverProcess({
-      argv: [
-        ...[process.execPath, bundled('node').file, 'node', '--node-id=bundled', '--skip-registration'],
-        ...[
-          `--kubelet-dir=${home}`,
-          `--csi-socket=${home}/csi.sock`,
-          `--mounter-socket=${home}/mounter.sock`,
-        ],
-        ...[`--metrics-address=127.0.0.1:${port}`, '--log-level=debug'],
-      ],
-      logPath: path.join(home, 'log'),
-    });
-    const client = createClient(identityService, path.join(home, 'csi.sock'), {
-      name: 'the bundle',
-      unavailableReason: 'internal',
-    });
+    const { plugin, client } = startPlugin(home, [
+      `--metrics-address=127.0.0.1:${port}`,
+      '--log-level=debug',
+    ]);
     try {
       await waitUntil('it has started', () => {
         if (!plugin.isRunning) throw new Error(plugin.log);
@@ -235,20 +237,7 @@ describe('a bundle that keeps its compiled code', () => {
 
   /** Starts the node plugin, asks it something, ends it. */
   async function serveOnce(folder = cache()): Promise<void> {
-    const plugin = new DriverProcess({
-      argv: [
-        ...[process.execPath, bundled('node').file, 'node', '--node-id=kept', '--skip-registration'],
-        ...[
-          `--kubelet-dir=${home}`,
-          `--csi-socket=${home}/csi.sock`,
-          `--mounter-socket=${home}/mounter.sock`,
-        ],
-      ],
-      logPath: path.join(home, 'log'),
-      env: { NODE_COMPILE_CACHE: folder },
-    });
-    const options = { name: 'the bundle', unavailableReason: 'internal' } as const;
-    const client = createClient(identityService, path.join(home, 'csi.sock'), options);
+    const { plugin, client } = startPlugin(home, [], { NODE_COMPILE_CACHE: folder });
     try {
       await waitUntil('it has started', () => {
         if (!plugin.isRunning) throw new Error(plugin.log);
@@ -302,16 +291,6 @@ describe('a bundle that keeps its compiled code', () => {
     );
   });
 });
-
-/** A port that nobody listens on. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 describe('every bundle of the program', () => {
   for (const { name, entry } of bundles.filter((bundle) => bundle.entry === 'src/main.ts')) {

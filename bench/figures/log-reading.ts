@@ -39,7 +39,8 @@ async function measureLog({ places, effort, progress }: Bench, logMib: bigint): 
     const warmUps = Math.ceil((effort.isQuick ? warmUpEntries / 20 : warmUpEntries) / entries);
     const rounds = `${effort.rounds + warmUps}`;
     const options = ['--disable-warning=ExperimentalWarning', program, '--pool', pool, '--rounds', rounds];
-    const all = await runMeasuring(process.execPath, options, isReadings);
+    const isWhole = (value: unknown): value is readonly LogReading[] => isReadings(value, warmUps);
+    const all = await runMeasuring(process.execPath, options, isWhole);
     return describe(logMib, all[0], all.slice(warmUps));
   } finally {
     rmSync(pool, { recursive: true });
@@ -139,11 +140,11 @@ function entryAt(index: number, dataStart: bigint): LogEntry {
   return { kind: 'file', path: name, mode: 0o644, ...owner, sizeBytes: unit - 4096n, extents };
 }
 
-function isReadings(value: unknown): value is readonly LogReading[] {
+function isReadings(value: unknown, warmUps: number): value is readonly LogReading[] {
   const names = ['entries', 'wallMs', 'busyMs', 'longestGapMs', 'longestBusyGapMs', 'unchangedMs'];
   return (
     Array.isArray(value) &&
-    value.length > 1 &&
+    value.length > warmUps &&
     value.every((reading) => names.every((name) => Number.isFinite(reading?.[name])))
   );
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { chartFolder, runHelm } from '../../tools/chart/helm.ts';
 import type { ReleasedChart } from '../../tools/chart/released-charts.ts';
+import { imageRepository } from '../../tools/image/image-build.ts';
 import { nodes } from '../cluster/cluster-shape.ts';
 import { driverNamespace, releaseName } from '../driver-values.ts';
 import { mounters, replacePod } from './driver-pods.ts';
@@ -50,15 +51,14 @@ export async function useRelease(world: World, { file, version }: ReleasedChart)
 }
 
 const images = ['ctr', '--namespace', 'k8s.io', 'images'];
-const repository = 'ghcr.io/famfs-csi/famfs-csi';
 
 function imageOf(version: string): string {
-  return `${repository}:${version}`;
+  return `${imageRepository}:${version}`;
 }
 
 /** Gives the image that a node runs another name. */
 function nameImage(world: World, node: string, digest: string, version: string): void {
-  world.console.on(node, ...images, 'tag', '--force', `${repository}@${digest}`, imageOf(version));
+  world.console.on(node, ...images, 'tag', '--force', `${imageRepository}@${digest}`, imageOf(version));
 }
 
 /** Of all nodes at once. */

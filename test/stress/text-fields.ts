@@ -1,6 +1,6 @@
 // Every place of a message where a text can stand, found by reflection so that no field is forgotten. Knows no
 // particular message.
-import type { Root, Service, Type } from 'protobufjs/light.js';
+import type { Field, Root, Service, Type } from 'protobufjs/light.js';
 import { isMapField, messageTypeOf, type WireMessage, type WireValue } from './protobuf-wire.ts';
 
 /** A place for a text: names of fields on the way to it; in a map `*key`, or the key whose value it is. */
@@ -33,11 +33,16 @@ export function textFieldsOf(type: Type, sample: WireMessage, above: readonly Ty
     if (field.type === 'string') return [textField([field.name])];
     const nested = messageTypeOf(field);
     if (nested === undefined) return [];
-    const one = field.repeated ? (inner as readonly WireValue[] | undefined)?.[0] : inner;
-    return textFieldsOf(nested, (one ?? {}) as WireMessage, [...above, type]).map(({ steps }) =>
+    return textFieldsOf(nested, messageIn(field, inner), [...above, type]).map(({ steps }) =>
       textField([field.name, ...steps]),
     );
   });
+}
+
+/** The message that a sample has in a field, the first one in a list; an empty one when it has none. */
+function messageIn({ repeated }: Field, inner: WireValue | undefined): WireMessage {
+  const one = repeated ? (inner as readonly WireValue[] | undefined)?.[0] : inner;
+  return (one ?? {}) as WireMessage;
 }
 
 function textField(steps: readonly string[]): TextField {
@@ -58,15 +63,7 @@ export function withText(
   if (isMapField(field))
     return { ...sample, [name]: mapWith((inner ?? {}) as WireMessage, rest[0] ?? '', text) };
   const nested = messageTypeOf(field);
-  const value =
-    nested === undefined
-      ? text
-      : withText(
-          nested,
-          ((field.repeated ? (inner as readonly WireValue[] | undefined)?.[0] : inner) ?? {}) as WireMessage,
-          rest,
-          text,
-        );
+  const value = nested === undefined ? text : withText(nested, messageIn(field, inner), rest, text);
   return { ...sample, [name]: field.repeated ? [value] : value };
 }
 

@@ -6,13 +6,10 @@ import { describe, test } from 'node:test';
 import { readConfig } from '../../src/config/options.ts';
 import { agentRole, controllerRole, mounterRole, nodeRole } from '../../src/config.ts';
 import { chartObjects } from '../../test/driver-objects.ts';
-import { goVersion } from '../go-program.ts';
 import { projectRoot } from '../run-tool.ts';
-import { chartFolder, helmTemplate, type RenderedObject, renderChart, runHelm } from './helm.ts';
+import { chartFolder, helmTemplate, noHelm, type RenderedObject, renderChart, runHelm } from './helm.ts';
 import { goldenFiles, valueFile, valueSets } from './made-files.ts';
 import { byKind, only } from './rendered-objects.ts';
-
-const skip = goVersion() === undefined ? 'Go is not installed, and Helm is built from source' : false;
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -27,7 +24,7 @@ function argsOf(workload: RenderedObject): Readonly<Record<string, readonly stri
   );
 }
 
-describe('the chart', { skip }, () => {
+describe('the chart', { skip: noHelm }, () => {
   for (const name of valueSets) {
     test(`passes the lint of Helm with the values "${name}"`, () => {
       const { status, stdout, stderr } = runHelm([
@@ -100,7 +97,7 @@ describe('the chart', { skip }, () => {
   });
 });
 
-describe('what the chart renders of its own files', { skip }, () => {
+describe('what the chart renders of its own files', { skip: noHelm }, () => {
   const withoutMetadata = ({
     metadata: { name, namespace },
     ...rest
@@ -110,7 +107,7 @@ describe('what the chart renders of its own files', { skip }, () => {
     ...rest,
     metadata: namespace === undefined ? { name } : { name, namespace },
   });
-  const objects = skip === false ? renderChart() : [];
+  const objects = noHelm === false ? renderChart() : [];
 
   for (const folder of ['crds', 'rbac'] as const) {
     test(`is, for the usual release, what is in files/${folder}`, () => {
@@ -155,8 +152,8 @@ describe('what the chart renders of its own files', { skip }, () => {
   });
 });
 
-describe('the workloads of the chart', { skip }, () => {
-  const objects = skip === false ? renderChart() : [];
+describe('the workloads of the chart', { skip: noHelm }, () => {
+  const objects = noHelm === false ? renderChart() : [];
   const workload = (kind: string, name: string) => only(objects, kind, name);
 
   test('give a token to the controller and to the agent alone', () => {
@@ -274,7 +271,7 @@ describe('the workloads of the chart', { skip }, () => {
   });
 });
 
-describe('values that the chart refuses', { skip }, () => {
+describe('values that the chart refuses', { skip: noHelm }, () => {
   const uuid = '4da8f6be-8dbd-4bfc-bad2-3c0f78ba87bf';
   const refused: readonly [string, Values, RegExp][] = [
     ['an unknown key at the top', { replicas: 3 }, /additional properties 'replicas' not allowed/],

@@ -3,11 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseAllDocuments } from 'yaml';
-import { buildGoProgram } from '../go-program.ts';
+import { buildGoProgram, goVersion } from '../go-program.ts';
 import { projectRoot } from '../run-tool.ts';
 
 const module = 'tools/chart';
 export const chartFolder = path.join(projectRoot, 'charts/famfs-csi');
+
+/** Why tests have no Helm here; false where they have. */
+export const noHelm =
+  goVersion() === undefined ? 'Go is not installed, and Helm is built from source' : false;
 
 /** An object of Kubernetes as a template gives it. */
 export interface RenderedObject {

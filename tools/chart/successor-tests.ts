@@ -6,25 +6,22 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { goVersion } from '../go-program.ts';
 import { fieldsForGood } from './for-good.ts';
-import { chartFolder, type RenderedObject, renderChart, runHelm } from './helm.ts';
+import { chartFolder, noHelm, type RenderedObject, renderChart, runHelm } from './helm.ts';
 import { valueFile, valueSets } from './made-files.ts';
 import { filesOfPackage, packageChart, releasedCharts } from './released-charts.ts';
 import { byKind, only } from './rendered-objects.ts';
 
-const skip = goVersion() === undefined ? 'Go is not installed, and Helm is built from source' : false;
-
-describe('the chart after the released ones', { skip }, () => {
+describe('the chart after the released ones', { skip: noHelm }, () => {
   const values = {
     pools: [{ name: 'shelf', fileSystemUUID: '4da8f6be-8dbd-4bfc-bad2-3c0f78ba87bf' }],
     storageClasses: [{ name: 'famfs', parameters: { pool: 'shelf' } }],
   };
-  const now = skip === false ? renderChart({ values }) : [];
+  const now = noHelm === false ? renderChart({ values }) : [];
   const named = ({ kind, metadata }: RenderedObject): string => `${kind} ${metadata.name}`;
 
   for (const { version, file } of releasedCharts()) {
-    const then = skip === false ? renderChart({ chart: file, values }) : [];
+    const then = noHelm === false ? renderChart({ chart: file, values }) : [];
 
     test(`passes the lint of Helm as it was packaged for ${version}`, () => {
       const { status, stdout, stderr } = runHelm(['lint', '--strict', file]);
