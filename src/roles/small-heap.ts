@@ -4,8 +4,8 @@ import { setFlagsFromString } from 'node:v8';
 /**
  * Trades processor for memory, for a process that serves many small calls: all that a call makes is garbage when it has
  * ended. V8 otherwise lets the young generation grow to 64 MiB and the old one to a multiple of what is used as long as
- * callers are many: a flood of calls took 200 MiB that were not in use. Now the young one stays at the 1 MiB that it
- * begins with, and the old one is collected when it has grown by a fifth.
+ * callers are many: a flood of calls took 200 MiB that were not in use. Now the young one stays as it is after the
+ * start, and the old one is collected when it has grown by a fifth.
  *
  * To be called when a process has started: V8 takes no code out of a cache that was made under other flags, so what is loaded of Node.js
  * itself after this is compiled from its source. A start is some megabytes, which matter to neither generation.
