@@ -1,10 +1,12 @@
 // What a cluster tells, and what an administrator does, when a famfs daemon dies (docs/failures.md).
 import assert from 'node:assert/strict';
+import { type Condition, conditionOf } from '../world/conditions.ts';
 import { famfsDaemons } from '../world/driver-pods.ts';
 import { poolOnNode } from '../world/node-report.ts';
 import { scenario } from '../world/scenario.ts';
 import { poolUuid } from '../world/static-volume.ts';
 import { filledClaim } from '../world/tireless-reader.ts';
+import type { World } from '../world/world.ts';
 
 const node = 'node-b';
 
@@ -25,6 +27,10 @@ scenario(
     });
     assert.deepEqual([phase, problem.reason], ['Unhealthy', 'pool-dead']);
     assert.match(problem.message, /daemon/);
+    const ill = await world.until('the pool says so of its node', () => poolSays(world, 'False'));
+    assert.equal(ill.reason, 'PoolDead');
+    assert.match(ill.message, new RegExp(`^On node ${node}: .*daemon`));
+    await poolEvent(world, 'Warning', ill.message);
     const refused = await world.tryInPod('user', 'head', '-c', '3', '/data/data');
     assert.notEqual(refused.status, 0);
     assert.match(refused.stderr, /not connected/);
@@ -46,6 +52,29 @@ scenario(
     await world.until('the node reports the pool as ready', async () => {
       return (await poolOnNode(world, node, uuid)).phase === 'Ready';
     });
+    const { message } = await world.until('the pool says that all is well', () => poolSays(world, 'True'));
+    await poolEvent(world, 'Normal', message);
   },
   { needs: 'console', timeoutMs: 600_000 },
 );
+
+/** What the FamfsPool says of its nodes, once it has that status. */
+async function poolSays(world: World, status: Condition['status']): Promise<Condition | false> {
+  const pool = await world.read('famfs.io/v1alpha1', 'FamfsPool', 'both');
+  const condition = conditionOf(pool, 'NodesServe');
+  return condition?.status === status && condition;
+}
+
+/** Waits until `kubectl describe famfspool both` shows that. */
+function poolEvent(world: World, type: 'Normal' | 'Warning', message: string): Promise<boolean> {
+  return world.until(`there is a ${type} event on the pool`, async () => {
+    const events = await world.api.list('v1', 'Event', 'default');
+    return events.some(
+      (event) =>
+        event.involvedObject.kind === 'FamfsPool' &&
+        event.involvedObject.name === 'both' &&
+        event.type === type &&
+        event.message === message,
+    );
+  });
+}

@@ -88,6 +88,7 @@ const pool = {
             role: [need, role],
             mounted: [need, 'boolean'],
             logEntriesReplayed: [need, 'integer'],
+            problem: [may, problem],
           },
         ],
       ],

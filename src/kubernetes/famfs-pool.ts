@@ -29,6 +29,8 @@ export interface FamfsPoolNode {
   readonly role: 'Master' | 'Client' | 'Unknown';
   readonly mounted: boolean;
   readonly logEntriesReplayed: number;
+  /** What the node has against it, or why it does not serve there. */
+  readonly problem?: ReportedProblem;
 }
 
 /** A node that saw the memory of a pool and cannot be asked now. */
@@ -80,7 +82,7 @@ export interface FamfsPoolStatus {
   /** They may have it mounted: nothing in it is zeroed, and it is not reset, before they are back or their Nodes deleted. */
   readonly nodesAway?: readonly FamfsPoolAwayNode[];
   readonly reset?: FamfsPoolReset;
-  /** `Ready`, `Formatted`, `Lost`, `SingleMaster`, and `Reset` when one was asked for. */
+  /** `Ready`, `Formatted`, `Lost`, `SingleMaster`, `NodesServe`, and `Reset` when one was asked for. */
   readonly conditions?: readonly Condition[];
 }
 

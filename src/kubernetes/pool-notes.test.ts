@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Condition } from './api-object.ts';
-import { noteOnPool, passingMs } from './pool-notes.ts';
+import { noteOnNodes, noteOnPool, passingMs } from './pool-notes.ts';
 
 function told(
   status: Condition['status'],
@@ -43,5 +43,26 @@ describe('what is said of a pool', () => {
   test('is nothing where nothing changed', () => {
     assert.equal(told('True', 'VolumesCanBeMade', { sinceMs: passingMs }), undefined);
     assert.equal(told('False', 'TwoMasters', { sinceMs: passingMs }), undefined);
+  });
+});
+
+describe('what is said of the nodes of a pool', () => {
+  const condition = (status: Condition['status'], reason: string): Condition => {
+    return { type: 'NodesServe', status, reason, message: 'why', lastTransitionTime: '' };
+  };
+  const well = condition('True', 'NoProblem');
+  const dead = condition('False', 'PoolDead');
+
+  test('is a warning when one fails, and when another thing fails', () => {
+    assert.deepEqual(noteOnNodes(dead, well), { type: 'Warning', reason: 'PoolDead', message: 'why' });
+    assert.equal(noteOnNodes(dead, undefined)?.type, 'Warning');
+    assert.equal(noteOnNodes(condition('False', 'LogRefused'), dead)?.reason, 'LogRefused');
+    assert.equal(noteOnNodes(dead, dead), undefined);
+  });
+
+  test('is told when all are well again, and not when they always were', () => {
+    assert.deepEqual(noteOnNodes(well, dead), { type: 'Normal', reason: 'NodesServe', message: 'why' });
+    for (const before of [undefined, well, condition('Unknown', 'NotSeen')])
+      assert.equal(noteOnNodes(well, before), undefined);
   });
 });

@@ -30,3 +30,16 @@ export function noteOnPool(
   if (!isNew && (!isOverdue || status === 'True' || wasWarned)) return undefined;
   return { type: needsPerson ? 'Warning' : 'Normal', reason, message };
 }
+
+/**
+ * What is to be said when nodes fail that see the pool, or are well again: each change of its condition NodesServe, and nothing of a
+ * pool that is well when it is seen first.
+ */
+export function noteOnNodes(now: Condition, before: Condition | undefined): EventNote | undefined {
+  const { status, reason, message } = now;
+  if (status === 'False' && (before?.status !== 'False' || before.reason !== reason))
+    return { type: 'Warning', reason, message };
+  if (status === 'True' && before?.status === 'False')
+    return { type: 'Normal', reason: 'NodesServe', message };
+  return undefined;
+}

@@ -16,7 +16,7 @@ import type { NodeReports } from './node-reports.ts';
 import type { ObjectCache } from './object-cache.ts';
 import { forgetContents, forgetVolume, stragglersOf } from './pool-contents.ts';
 import { keepPoolFinalizer, poolFinalizer } from './pool-finalizer.ts';
-import { noteOnPool } from './pool-notes.ts';
+import { noteOnNodes, noteOnPool } from './pool-notes.ts';
 import { nextReset, poolAfter, type ResetStep, type ResetView, refusedForVolumes } from './pool-reset.ts';
 import { poolStatusOf, type RecordedVolumes } from './pool-status.ts';
 import { judgePool } from './pool-verdict.ts';
@@ -184,6 +184,7 @@ export class PoolReconciler {
   /** What a person has to see to, that it is over, and how far a reset is. */
   #tell(pool: FamfsPool, status: FamfsPoolStatus): void {
     this.#tellReset(pool, status);
+    this.#tellNodes(pool, status);
     const ready = conditionOf(status.conditions, 'Ready');
     const before = conditionOf(pool.status?.conditions, 'Ready');
     if (ready === undefined) return;
@@ -205,6 +206,15 @@ export class PoolReconciler {
     const now = { reason, atMs: performance.now(), wasWarned: false };
     this.#reasons.set(name, now);
     return now;
+  }
+
+  #tellNodes(pool: FamfsPool, status: FamfsPoolStatus): void {
+    const [now, before] = [status, pool.status].map((each) => conditionOf(each?.conditions, 'NodesServe'));
+    const note = now === undefined ? undefined : noteOnNodes(now, before);
+    if (note === undefined) return;
+    this.#parts.events.record(pool, note);
+    const { reason, message } = note;
+    this.#parts.log.info('nodes of a pool', { pool: pool.metadata.name, reason, problem: message });
   }
 
   #tellReset(pool: FamfsPool, { conditions, reset }: FamfsPoolStatus): void {

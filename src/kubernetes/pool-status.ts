@@ -1,4 +1,5 @@
 // The status of a FamfsPool, out of the verdict on it and the volumes in it. Pure.
+import { isReason, type Reason } from '../errors.ts';
 import { type SlotLayout, sizeOf } from '../volumes/slot-layout.ts';
 import type { SlotRecord, VolumeRecord } from '../volumes/volume-record.ts';
 import type { Condition } from './api-object.ts';
@@ -82,13 +83,15 @@ function sumOf(layouts: readonly SlotLayout[]): string {
 
 /** While no node sees the pool: those that did last, so that it is known where it was. */
 function nodesOf({ status }: FamfsPool, { seen }: PoolVerdict): FamfsPoolStatus['nodes'] {
-  if (seen.length === 0) return status?.nodes?.map((node) => ({ ...node, mounted: false }));
-  return seen.map(({ node, pool: { device, role, phase, logEntriesReplayed } }) => ({
+  if (seen.length === 0)
+    return status?.nodes?.map(({ problem: _, ...node }) => ({ ...node, mounted: false }));
+  return seen.map(({ node, pool: { device, role, phase, logEntriesReplayed, problem } }) => ({
     name: node.name,
     device,
     role,
     mounted: phase === 'Ready' || phase === 'Unhealthy',
     logEntriesReplayed,
+    ...(problem === undefined ? {} : { problem }),
   }));
 }
 
@@ -106,6 +109,7 @@ function conditionsOf(pool: FamfsPool, verdict: PoolVerdict, now: Date): readonl
     { type: 'Formatted', ...verdict.format.verdict },
     { type: 'Lost', ...lostVerdict(verdict) },
     { type: 'SingleMaster', ...masterVerdict(verdict) },
+    { type: 'NodesServe', ...nodesVerdict(verdict) },
   ];
   return verdicts.reduce<readonly Condition[]>(
     (conditions, each) => withCondition(conditions, { ...each, observedGeneration }, now),
@@ -132,6 +136,28 @@ function lostVerdict({ lost, seen }: PoolVerdict): Judgement {
   if (seen.length === 0)
     return { status: 'Unknown', reason: 'NotSeen', message: 'No node sees the memory of the pool now.' };
   return { status: 'False', reason: 'Seen', message: 'The memory carries the pool.' };
+}
+
+/** What passes by itself while a node starts, and what was asked for, is no failure of a node. */
+const passing: ReadonlySet<string> = new Set<Reason>(['pool-not-ready', 'pool-released']);
+
+function nodesVerdict({ seen }: PoolVerdict): Judgement {
+  if (seen.length === 0)
+    return { status: 'Unknown', reason: 'NotSeen', message: 'No node sees the memory of the pool now.' };
+  const ill = seen.flatMap(({ node, pool: { problem } }) =>
+    problem === undefined || passing.has(problem.reason) ? [] : [{ node: node.name, ...problem }],
+  );
+  const [first, ...others] = ill.toSorted((a, b) => (a.node < b.node ? -1 : 1));
+  if (first === undefined)
+    return {
+      status: 'True',
+      reason: 'NoProblem',
+      message: 'No node that sees the pool has a problem with it.',
+    };
+  const more = others.length === 0 ? '' : ` (${others.length} more of ${seen.length} nodes have a problem)`;
+  const reason = isReason(first.reason) ? first.reason : 'internal';
+  const message = `On node ${first.node}: ${first.message}${more}`;
+  return { status: 'False', reason: conditionReason(reason), message };
 }
 
 function masterVerdict({ masters }: PoolVerdict): Judgement {

@@ -97,7 +97,40 @@ describe('a pool whose master reports', () => {
       ],
     );
     const verdicts = status?.conditions?.map(({ type, status: is }) => `${type} ${is}`);
-    assert.deepEqual(verdicts, ['Ready True', 'Formatted True', 'Lost False', 'SingleMaster True']);
+    assert.deepEqual(verdicts, [
+      'Ready True',
+      'Formatted True',
+      'Lost False',
+      'SingleMaster True',
+      'NodesServe True',
+    ]);
+  });
+
+  test('says which node has a problem with it, though volumes can be made', () => {
+    const cluster = new Cluster();
+    const dead = { reason: 'pool-dead', message: 'The daemon has gone.' };
+    const ill = reportedPool({ phase: 'Unhealthy', problem: dead });
+    cluster.report('a', { pools: [master] });
+    cluster.report('b', { pools: [ill] });
+    cluster.report('c', { pools: [ill] });
+    cluster.report('d', {
+      pools: [reportedPool({ phase: 'Mounting', problem: { ...dead, reason: 'pool-not-ready' } })],
+    });
+    const { status, reason, message } = cluster.condition('NodesServe');
+    assert.deepEqual([status, reason], ['False', 'PoolDead']);
+    assert.match(message, /^On node b: The daemon has gone\. \(1 more of 4 nodes/);
+    assert.equal(cluster.condition('Ready').status, 'True');
+    const problems = cluster.judge().status?.nodes?.map(({ name, problem }) => [name, problem?.reason]);
+    assert.deepEqual(problems, [
+      ['a', undefined],
+      ['b', 'pool-dead'],
+      ['c', 'pool-dead'],
+      ['d', 'pool-not-ready'],
+    ]);
+    for (const name of ['a', 'b', 'c', 'd']) cluster.report(name, { pools: [] });
+    assert.equal(cluster.condition('NodesServe').status, 'Unknown');
+    const stale = cluster.judge().status?.nodes?.filter(({ problem }) => problem !== undefined);
+    assert.deepEqual(stale, [], 'nobody says so now');
   });
 
   test('takes no volume while the pool is not well there, or its mounter does not serve', async () => {
