@@ -52,6 +52,8 @@ export function driverValues(digest: string): unknown {
       writes: 'AllowedUnsafe',
       deletedVolumes: 'Reuse',
     })),
+    // What `helm test` makes a claim of.
+    tests: { storageClassName: 'both', size: '2Mi' },
     storageClasses: givenPools.map(({ name }) => ({ name, parameters: { pool: name } })),
   };
 }

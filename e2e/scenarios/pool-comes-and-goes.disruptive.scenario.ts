@@ -1,7 +1,8 @@
 // What the cluster makes of a pool whose memory disappears from a node, and comes back.
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import { famfsDaemons } from '../world/driver-pods.ts';
-import { poolOnNode } from '../world/node-report.ts';
+import { poolOnNode, reportOf } from '../world/node-report.ts';
 import { poolLabel } from '../world/own-pool.ts';
 import { scenario } from '../world/scenario.ts';
 import { poolUuid, simulatedNode } from '../world/static-volume.ts';
@@ -19,16 +20,7 @@ scenario(
     const uuid = await poolUuid(world, 'both');
     const key = poolLabel(uuid);
     await world.until(`${node} is known to see the pool`, () => isKnown(world, key));
-    plug(world, 'unplug');
-    let isPlugged = false;
-    const plugAgain = (): void => {
-      if (!isPlugged) plug(world, 'plug');
-      isPlugged = true;
-    };
-    world.undoAtEnd('the device is gone', plugAgain);
-    // A mount that serves is left alone, whatever sysfs says.
-    const daemon = famfsDaemons(world, node).get(uuid) ?? assert.fail('the pool has no daemon');
-    world.console.on(node, 'kill', '-KILL', String(daemon));
+    const plugAgain = unplugged(world, { device, uuid });
     await world.until('the node reports the pool no more', async () => {
       return ((await poolOnNode(world, node, uuid))?.phase ?? 'Lost') === 'Lost';
     });
@@ -58,6 +50,79 @@ scenario(
   { needs: 'console', timeoutMs: 600_000 },
 );
 
+scenario(
+  'a node sees two pools, one of them, none, and the other one: pods with volumes of either go where they are seen, and wait where they are not',
+  async (world) => {
+    const [both, own] = [await poolUuid(world, 'both'), await poolUuid(world, 'only-b')];
+    const claims = ['both', 'only-b'];
+    for (const name of claims) {
+      await world.claim(name, name, '2Mi');
+      await world.pod({ name: `first-${name}`, node, volumes: [{ claim: name }] });
+      await world.endPod(`first-${name}`);
+    }
+    // File systems that other scenarios have left on spare memory are pools, too.
+    for (const { name, fileSystemUUID: uuid } of (await reportOf(world, node)).devices)
+      if (uuid !== undefined && uuid !== both && uuid !== own) unplugged(world, { device: name, uuid });
+    await sees(world, [both, own]);
+
+    const plugOwn = unplugged(world, { device: 'dax2.0', uuid: own });
+    await sees(world, [both]);
+    await placed(world, 'with-one', { runs: ['both'], waits: ['only-b'] });
+
+    const plugBoth = unplugged(world, { device, uuid: both });
+    await sees(world, []);
+    await placed(world, 'with-none', { runs: [], waits: claims });
+    const { spec } = await world.pod({ name: 'anywhere', volumes: [{ claim: 'both' }] });
+    assert.equal(spec.nodeName, 'node-a');
+    await world.pod({ name: 'without-a-volume', node });
+
+    plugOwn();
+    await sees(world, [own]);
+    await placed(world, 'with-the-other', { runs: ['only-b'], waits: ['both'] });
+    plugBoth();
+    await sees(world, [both, own]);
+    for (const stage of ['with-none', 'with-the-other']) await world.podReady(`${stage}-both`);
+  },
+  { needs: 'console', timeoutMs: 600_000 },
+);
+
+/** Starts pods on the node, one for each claim, and sees that they run or wait as they should. */
+async function placed(
+  world: World,
+  stage: string,
+  { runs, waits }: { readonly runs: readonly string[]; readonly waits: readonly string[] },
+): Promise<void> {
+  for (const claim of waits) {
+    await world.startPod({ name: `${stage}-${claim}`, node, volumes: [{ claim }] });
+    await world.event(
+      'Pod',
+      `${stage}-${claim}`,
+      /didn't match PersistentVolume's node affinity|volume node affinity conflict/,
+    );
+  }
+  for (const claim of runs) {
+    const name = `${stage}-${claim}`;
+    await world.pod({ name, node, volumes: [{ claim }] });
+    // It would keep its pool from going.
+    await world.endPod(name);
+  }
+}
+
+/** Waits until both kubelet's registration and the node's labels say that it sees these pools and no other. */
+async function sees(world: World, uuids: readonly string[]): Promise<void> {
+  const wanted = uuids.map(poolLabel).sort();
+  await world.until(`${node} is known to see ${uuids.length} pools`, async () => {
+    const { metadata, spec } = await world.read('storage.k8s.io/v1', 'CSINode', node);
+    const { metadata: ofNode } = await world.read('v1', 'Node', node);
+    const isPool = (key: string): boolean => key.startsWith(poolLabel(''));
+    const driver = spec.drivers.find(({ name }: { readonly name: string }) => name === 'csi.famfs.io');
+    assert.ok(driver, `${metadata.name} has the driver registered`);
+    const registered = (driver.topologyKeys ?? []).filter(isPool).sort();
+    const labelled = Object.keys(ofNode.labels).filter(isPool).sort();
+    return isDeepStrictEqual(registered, wanted) && isDeepStrictEqual(labelled, wanted);
+  });
+}
+
 /** Whether both kubelet's registration and the node's label say that it sees the pool; undefined while they disagree. */
 async function isKnown(world: World, key: string): Promise<boolean | undefined> {
   const { spec } = await world.read('storage.k8s.io/v1', 'CSINode', node);
@@ -68,6 +133,28 @@ async function isKnown(world: World, key: string): Promise<boolean | undefined> 
   return registered === labelled ? registered : undefined;
 }
 
-function plug(world: World, verb: 'plug' | 'unplug'): void {
-  world.console.on(node, `${simulatedNode(node)}/bin/simulator`, verb, device);
+/** Memory as a node has it. */
+interface Memory {
+  readonly device: string;
+  readonly uuid: string;
+}
+
+/**
+ * Takes memory from the node, and what is mounted of it.
+ * @returns gives it back; that is done at the end of the scenario at the latest
+ */
+function unplugged(world: World, { device: name, uuid }: Memory): () => void {
+  const simulator = (verb: 'plug' | 'unplug'): string =>
+    world.console.on(node, `${simulatedNode(node)}/bin/simulator`, verb, name);
+  simulator('unplug');
+  let isPlugged = false;
+  const plugAgain = (): void => {
+    if (!isPlugged) simulator('plug');
+    isPlugged = true;
+  };
+  world.undoAtEnd(`${name} is gone`, plugAgain);
+  // A mount that serves is left alone, whatever sysfs says.
+  const daemon = famfsDaemons(world, node).get(uuid) ?? assert.fail(`the pool on ${name} has no daemon`);
+  world.console.on(node, 'kill', '-KILL', String(daemon));
+  return plugAgain;
 }

@@ -85,6 +85,11 @@ export async function uninstallDriver(world: World): Promise<() => void> {
   return install;
 }
 
+/** What an administrator runs after an installation. @returns what it prints */
+export function testDriver(world: World): string {
+  return helm(world, ['test', releaseName, '--timeout', '240s']);
+}
+
 /** Gives the mounters other values and replaces those that have not got them; at the end of the scenario it is as it was. */
 export async function withMounterValues(world: World, changed: Fields): Promise<void> {
   const values = driverValuesOf(world);
