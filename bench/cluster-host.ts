@@ -9,7 +9,6 @@ import {
   type ControllerService,
   controllerService,
   type NodeService,
-  nodeService,
 } from '../src/csi/protocol.ts';
 import { ApiClient } from '../src/kubernetes/api-client.ts';
 import type { FamfsPool } from '../src/kubernetes/famfs-pool.ts';
@@ -22,6 +21,7 @@ import { ClusterNodes } from '../test/cluster-nodes.ts';
 import { agentToken, controllerToken } from '../test/driver-objects.ts';
 import { BackgroundProcess } from '../tools/background-process.ts';
 import { freePort } from '../tools/free-ports.ts';
+import { nodeClient } from './csi-calls.ts';
 import { Driver } from './driver.ts';
 import type { Bench } from './figure.ts';
 import { type ProcessMemory, parseSmapsRollup } from './process-memory.ts';
@@ -128,9 +128,7 @@ export class ClusterHost {
     this.#csi = createClient(controllerService, socket, {
       ...{ name: 'the controller', unavailableReason: 'mounter-unavailable' },
     });
-    this.#node = createClient(nodeService, parts.driver.socket, {
-      ...{ name: 'the node plugin', unavailableReason: 'mounter-unavailable' },
-    });
+    this.#node = nodeClient(parts.driver.socket);
   }
 
   /** Creates a volume of 2 MiB, as a provisioner does that asks again. */

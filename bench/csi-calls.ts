@@ -10,6 +10,11 @@ const pollMs = 1;
 const patienceMs = 60_000;
 const clientOptions = { name: 'the node plugin', unavailableReason: 'mounter-unavailable' } as const;
 
+/** A client of the node plugin at a socket; whoever asks for it closes it. */
+export function nodeClient(socket: string) {
+  return createClient(nodeService, socket, clientOptions);
+}
+
 /** Waits for a server on the socket and for its answer to Probe, whatever that is. */
 export async function probeWhenServed(socket: string): Promise<void> {
   await untilConnected(socket);
@@ -33,7 +38,7 @@ export async function publishWhenServed(
   const request = publishRequest(volumeContext, target);
   const { volumeId } = request;
   await untilConnected(socket);
-  const client = createClient(nodeService, socket, clientOptions);
+  const client = nodeClient(socket);
   try {
     await insist(() => client.calls.nodePublishVolume(request, { timeoutMs: patienceMs }));
     const publishedAtMs = performance.now();

@@ -1,8 +1,8 @@
 // What a healthy pool notices of others on its node that are ill: one that is dead, hung or poisoned, and sixteen that are
-// dead. Each state is measured between two looks at the same pools in health. And how soon a caller of the ill one knows.
-import { nodeService } from '../../src/csi/protocol.ts';
-import { createClient } from '../../src/rpc/client.ts';
-import { publishRequest } from '../csi-calls.ts';
+// dead. Each state is measured between two looks at the same pools in health. And how soon a caller of the ill one knows,
+// and how soon the node says so when nobody calls.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nodeClient, publishRequest } from '../csi-calls.ts';
 import type { Bench, Figure } from '../figure.ts';
 import { runClient } from '../go-client.ts';
 import { fromRounds, type Measurement, median } from '../measurement.ts';
@@ -11,7 +11,9 @@ import { targetsFolder } from '../targets.ts';
 
 const timesAlone = 2;
 const refusedWithinMs = 1000;
+const toldWithinMs = 5000;
 const patienceMs = 60_000;
+const pollMs = 10;
 
 /** A state of the others that the healthy pool is measured beside. */
 interface State {
@@ -90,6 +92,7 @@ async function measureState(bench: Bench, crowd: PoolCrowd, state: State): Promi
   await untilWell(crowd);
   const alone = [...before, ...(await cycleP99s(bench, crowd, bench.effort.rounds))];
   const usual = median(alone);
+  const toldMs = await timeToBeTold(crowd, state);
   return [
     fromRounds(
       {
@@ -114,6 +117,13 @@ async function measureState(bench: Bench, crowd: PoolCrowd, state: State): Promi
       unit: 'ms',
       value: refusedMs,
       goal: { kind: 'at-most', value: refusedWithinMs },
+    },
+    {
+      name: `told-of-${state.name}`,
+      title: `The node says of ${state.beside} what it is, though nobody uses it, after`,
+      unit: 'ms',
+      value: toldMs,
+      goal: { kind: 'at-most', value: toldWithinMs },
     },
   ];
 }
@@ -145,6 +155,29 @@ async function timeToRefusal(crowd: PoolCrowd): Promise<number> {
   return performance.now() - beganAtMs;
 }
 
+/** How long it takes until the health of the node names all that became ill. */
+async function timeToBeTold(crowd: PoolCrowd, state: State): Promise<number> {
+  await hold(crowd, 'publish');
+  const client = nodeClient(crowd.driver.socket);
+  const beganAtMs = performance.now();
+  state.begin(crowd.others);
+  try {
+    for (;;) {
+      const { backendHealth } = await client.calls.nodeGetStorageHealth({}, { timeoutMs: patienceMs });
+      const passedMs = performance.now() - beganAtMs;
+      const told = backendHealth.map(({ message }) => message).join('\n');
+      if (crowd.others.every(({ uuid }) => told.includes(uuid))) return passedMs;
+      if (passedMs > patienceMs) throw new Error(`the node says nothing of ${state.beside}`);
+      await sleep(pollMs);
+    }
+  } finally {
+    client.close();
+    state.end(crowd.others);
+    await hold(crowd, 'unpublish');
+    await untilWell(crowd);
+  }
+}
+
 /** Until the mounter has mounted again what needs it. */
 async function untilWell(crowd: PoolCrowd): Promise<void> {
   const deadlineMs = performance.now() + patienceMs * 2;
@@ -158,10 +191,7 @@ async function untilWell(crowd: PoolCrowd): Promise<void> {
 async function tryPublish({ driver }: PoolCrowd, { uuid, volumeContext }: CrowdedPool): Promise<boolean> {
   const target = `${targetsFolder(driver.kubeletDir, `tried-${uuid}`)}/target`;
   const request = publishRequest(volumeContext, target);
-  const client = createClient(nodeService, driver.socket, {
-    name: 'the node plugin',
-    unavailableReason: 'mounter-unavailable',
-  });
+  const client = nodeClient(driver.socket);
   try {
     await client.calls.nodePublishVolume(request, { timeoutMs: patienceMs });
     await client.calls.nodeUnpublishVolume(
