@@ -29,6 +29,24 @@ scenario(
 );
 
 scenario(
+  'a FamfsPool that is deleted while a volume lives in it stays, and an event says for how long',
+  async (world) => {
+    const pool = await sparePool(world, { writes: 'AllowedUnsafe' });
+    await world.claim('data', await storageClass(world, 'now', { pool }, immediate), '2Mi');
+    await boundClaim(world, 'data');
+    await world.api.remove({ apiVersion, kind: 'FamfsPool', metadata: { name: pool } });
+    await world.event('FamfsPool', pool, /stays while volumes live in the pool/);
+    await world.pod({ name: 'user', volumes: [{ claim: 'data' }] });
+    await world.endPod('user');
+    await endClaim(world, 'data');
+    await world.until('the FamfsPool is gone', async () => {
+      const object = { apiVersion, kind: 'FamfsPool', metadata: { name: pool } };
+      return (await world.api.get(object)) === undefined;
+    });
+  },
+);
+
+scenario(
   'a pool that allows safe writers only refuses a claim with a writer, since no node here can hold one back, and serves one that reads',
   async (world) => {
     const pool = await sparePool(world, { writes: 'Allowed' });

@@ -27,6 +27,8 @@ export class World {
   /** The driver's own, as it is installed: it has a Node that can map files. */
   readonly #driverImage: string;
   readonly #deeds: Deed[] = [];
+  /** Of the clock; times of events are whole seconds. */
+  readonly #beganAtMs = Math.floor(Date.now() / 1000) * 1000;
   /** Outside of the namespace. */
   readonly #objects: ObjectName[] = [];
 
@@ -227,13 +229,15 @@ export class World {
     return MappedFile.open(this.api, this.namespace, pod, file, access);
   }
 
-  /** Waits for an event on an object of the scenario whose message matches; returns the message. */
+  /** Waits for an event on an object of the scenario, or since it began on one of the cluster, whose message matches; returns the message. */
   event(kind: string, name: string, message: RegExp, timeoutMs = patienceMs): Promise<string> {
     return this.until(
       `there is an event on ${kind} ${name} like ${message}`,
       async () => {
+        const ofCluster = await this.api.list('v1', 'Event', 'default');
+        const recent = ofCluster.filter(({ lastTimestamp }) => Date.parse(lastTimestamp) >= this.#beganAtMs);
         const events = await this.api.list('v1', 'Event', this.namespace);
-        return events.find(
+        return [...events, ...recent].find(
           ({ involvedObject: on, message: text }) =>
             on.kind === kind && on.name === name && message.test(text ?? ''),
         )?.message;
