@@ -32,7 +32,7 @@ function usage(): string {
     Object.entries(entries)
       .map(([name, summary]) => `  ${name.padEnd(10)} ${summary}`)
       .join('\n');
-  return `npm run e2e [-- PART… | FILE…] [--name PATTERN] [--keep] [--cluster NAME]
+  return `npm run e2e [-- PART… | FILE…] [--name PATTERN] [--times] [--keep] [--cluster NAME]
 npm run e2e -- COMMAND
 
 Runs, against Kubernetes ${kubernetesVersion()}, all of these parts or those named, or files *.api.test.ts or *.scenario.ts:
@@ -42,6 +42,10 @@ A cluster that runs already is used as it is, and left; else one is made, and re
 missing of these Debian packages: ${neededPackages.join(' ')}; and of those that npm run image needs.
 
   --name PATTERN     only tests whose names match
+  --times            also tell, of every scenario, how long its pods take until they are ready and its claims until they are bound,
+                     as multiples of what a pod without a volume takes just before; scenarios run one by one then, so that
+                     nothing but a scenario's own pods makes them slower. A claim whose class waits for a pod is timed from the
+                     first pod that uses it; what a scenario does not wait for at once is not counted
   --keep             leave the cluster that was made running
   --cluster NAME     another cluster of this machine, beside the one called "default"
   --kubernetes MINOR another Kubernetes for what is made now: ${otherMinors().join(', ')}
@@ -59,6 +63,7 @@ async function main(): Promise<number> {
     allowPositionals: true,
     options: {
       name: { type: 'string' },
+      times: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       cluster: { type: 'string', default: 'default' },
       kubernetes: { type: 'string' },
@@ -95,8 +100,9 @@ async function main(): Promise<number> {
   const files = (ending: string): string[] => positionals.filter((place) => place.endsWith(ending));
   const whole = (part: string): boolean => all || positionals.includes(part);
   const api = whole('api') || files('.api.test.ts').length > 0 ? files('.api.test.ts') : undefined;
-  // What waits for the cluster leaves time for them.
-  const beside = api !== undefined && whole('cluster') ? new BesideApiTests(api, values.name) : undefined;
+  // What waits for the cluster leaves time for them, unless that is timed.
+  const beside =
+    api !== undefined && whole('cluster') && !values.times ? new BesideApiTests(api, values.name) : undefined;
   let status = 0;
   if (api !== undefined && beside === undefined)
     status = await runApiTests({ files: api, name: values.name });
@@ -107,10 +113,10 @@ async function main(): Promise<number> {
   ];
   const installOnly = first === 'install';
   if (installOnly || scenarios.length > 0) {
-    const { keep, name, kubeconfig } = values;
+    const { keep, name, kubeconfig, times } = values;
     const clusterItself = whole('cluster') && name === undefined;
     const idle = (): void => beside?.begin();
-    const run = { folder, files: scenarios, clusterItself, keep, name, kubeconfig, installOnly, idle };
+    const run = { folder, files: scenarios, clusterItself, keep, name, kubeconfig, installOnly, times, idle };
     const outcome = await runScenarios(run);
     status ||= outcome;
   }

@@ -1,7 +1,8 @@
 // The parts `cluster` and `storage` of `npm run e2e`: sees to a cluster with the driver in it, then runs the external storage
 // suite, then the scenarios, side by side those that disturb nobody, then one by one those that do. Must not know any scenario.
 import { execFileSync } from 'node:child_process';
-import { globSync } from 'node:fs';
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { projectRoot } from '../tools/run-tool.ts';
@@ -17,6 +18,7 @@ import { buildExternalStorage } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
 import { type Ground, groundVariable, scenarioLabel } from './world/ground.ts';
 import type { KubeObject } from './world/kube-api.ts';
+import { readTimes, timesTable } from './world/scenario-times.ts';
 
 /** The Kubernetes project's own suite for storage drivers. */
 export const storageSuite = 'e2e/external-storage/external-storage.scenario.ts';
@@ -52,6 +54,8 @@ export interface ScenarioRun {
   readonly kubeconfig: string | undefined;
   /** Only see to it that the driver is there. */
   readonly installOnly: boolean;
+  /** Tell how long pods and claims take; scenarios run one by one then, so that their pods have the machine for themselves. */
+  readonly times: boolean;
   /** Called when the disruptive scenarios begin, which wait far more than they compute: time for something else. */
   readonly idle?: () => void;
 }
@@ -106,23 +110,38 @@ async function runIn(run: ScenarioRun): Promise<number> {
   }
   const kubeconfig = folder.kubeconfig();
   const ground: Ground = { kubeconfig, cluster: folder.name, smallImage: busyboxImage, driverNamespace };
-  return runFiles(run, ground, (command) => inClusterNetwork(folder, command));
+  return runWithTimes(run, ground, (command) => inClusterNetwork(folder, command));
 }
 
 async function inGivenCluster(run: ScenarioRun, kubeconfig: string): Promise<number> {
   const smallImage = 'docker.io/library/busybox:1.37';
   const ground: Ground = { kubeconfig: path.resolve(kubeconfig), smallImage, driverNamespace };
-  return runFiles(run, ground, (command) => command);
+  return runWithTimes(run, ground, (command) => command);
 }
 
-async function runFiles({ files, name, idle }: ScenarioRun, ground: Ground, around: Around): Promise<number> {
+/** Prints a table of times at the end, of scenarios that passed, when the run wants that. */
+async function runWithTimes(run: ScenarioRun, ground: Ground, around: Around): Promise<number> {
+  if (!run.times) return runFiles(run, ground, around);
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-times-'));
+  try {
+    const timesFile = path.join(folder, 'times');
+    const status = await runFiles(run, { ...ground, timesFile }, around);
+    say(timesTable(readTimes(timesFile)));
+    return status;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function runFiles(run: ScenarioRun, ground: Ground, around: Around): Promise<number> {
+  const { files, name, idle, times } = run;
   const isDisruptive = (file: string): boolean => file.endsWith('.disruptive.scenario.ts');
   const suite = files.filter((file) => file === storageSuite);
   const scenarios = files.filter((file) => file !== storageSuite);
   const peaceful = scenarios.filter((file) => !isDisruptive(file));
   const groups = [
     { files: suite, concurrency: 1, timeoutMs: suiteTimeoutMs },
-    { files: slowestFirst(peaceful, slowest), concurrency: sideBySide, timeoutMs },
+    { files: slowestFirst(peaceful, slowest), concurrency: times ? 1 : sideBySide, timeoutMs },
     { files: scenarios.filter(isDisruptive), concurrency: 1, timeoutMs },
   ];
   if (suite.length > 0) {

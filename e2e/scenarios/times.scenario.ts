@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { boundClaim } from '../world/claimed-volume.ts';
 import { scenario } from '../world/scenario.ts';
+import { median } from '../world/stopwatch.ts';
 import { storageClass } from '../world/storage-class.ts';
 import type { World } from '../world/world.ts';
 
@@ -55,9 +56,4 @@ async function timed(begin: () => Promise<void>, end: () => Promise<unknown>): P
   await begin();
   await end();
   return performance.now() - begunMs;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }

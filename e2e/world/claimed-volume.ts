@@ -6,6 +6,7 @@ import type { World } from './world.ts';
 export function boundClaim(world: World, name: string, timeoutMs?: number): Promise<KubeObject> {
   const bound = async (): Promise<KubeObject | false> => {
     const claim = await world.read('v1', 'PersistentVolumeClaim', name, world.namespace);
+    world.timekeeper?.claimSeen(claim);
     return claim.status?.phase === 'Bound' ? claim : false;
   };
   return world.until(`claim ${name} is bound`, bound, timeoutMs);

@@ -17,6 +17,8 @@ export interface Ground {
   /** With a shell and the usual small programs. */
   readonly smallImage: string;
   readonly driverNamespace: string;
+  /** Where scenarios add what their pods and claims take, see scenario-times.ts; undefined when nobody wants to know. */
+  readonly timesFile?: string;
 }
 
 /** @throws Error when the file was not started by `npm run e2e` */

@@ -9,6 +9,7 @@ import { Console, type Ground, scenarioLabel } from './ground.ts';
 import { type CommandOutcome, type Fields, KubeApi, type KubeObject, type ObjectName } from './kube-api.ts';
 import { MappedFile } from './mapped-file.ts';
 import { type Images, type PodWish, podObject, programsOfPods } from './pod-shapes.ts';
+import type { Timekeeper } from './timekeeper.ts';
 import { troubles } from './troubles.ts';
 
 const pollMs = 100;
@@ -23,6 +24,8 @@ export class World {
   readonly namespace: string;
   readonly ground: Ground;
   readonly api: KubeApi;
+  /** Told of the pods and claims that are made and waited for; only where times are wanted. */
+  timekeeper: Timekeeper | undefined;
   readonly #console: Console | undefined;
   /** The driver's own, as it is installed: it has a Node that can map files. */
   readonly #driverImage: string;
@@ -184,12 +187,18 @@ export class World {
         ...spec,
       },
     };
-    return this.api.create(object);
+    const askedMs = performance.now();
+    const made = await this.api.create(object);
+    await this.timekeeper?.claimMade(made, askedMs);
+    return made;
   }
 
   /** Makes a pod, without waiting for anything. */
   async startPod(wish: PodWish): Promise<KubeObject> {
-    return this.api.create(podObject(wish, this.namespace, this.images));
+    const askedMs = performance.now();
+    const made = await this.api.create(podObject(wish, this.namespace, this.images));
+    this.timekeeper?.podMade(made, askedMs);
+    return made;
   }
 
   /** Makes a pod and waits until it is ready. @throws Error with its warnings when it does not come to that */
@@ -201,6 +210,7 @@ export class World {
   async podReady(name: string, timeoutMs = patienceMs): Promise<KubeObject> {
     const ready = async (): Promise<KubeObject | false> => {
       const pod = await this.read('v1', 'Pod', name, this.namespace);
+      await this.timekeeper?.podSeen(pod);
       return isReady(pod) && pod;
     };
     return this.until(`pod ${name} is ready`, ready, timeoutMs);

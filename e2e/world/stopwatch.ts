@@ -1,0 +1,97 @@
+// How long things took from when they were begun until they were there, of those that somebody watched all the while. Must not
+// know what they are, nor the clock.
+
+/** When something was begun, and when it was there. */
+export interface Lap {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+interface Course {
+  readonly fromMs: number;
+  isWatched: boolean;
+}
+
+/** Laps in a unit of the caller's. */
+export interface Ratios {
+  readonly count: number;
+  /** So many of them were under way at the same time, and took processors from each other. */
+  readonly atOnce: number;
+  /** Undefined where nothing was timed. */
+  readonly median?: number;
+  readonly longest?: number;
+}
+
+export class Stopwatch {
+  readonly #laps: Lap[] = [];
+  readonly #running = new Map<string, Course>();
+  readonly #soonMs: number;
+  #leftOut = 0;
+
+  /**
+   * @param soonMs whoever first looks later than this has done something else meanwhile, which a time would say more of than of the
+   * thing itself
+   */
+  constructor(soonMs: number) {
+    this.#soonMs = soonMs;
+  }
+
+  /** Something is begun, maybe under a name that was there before. */
+  begin(name: string, atMs: number): void {
+    this.#running.set(name, { fromMs: atMs, isWatched: false });
+  }
+
+  isRunning(name: string): boolean {
+    return this.#running.has(name);
+  }
+
+  /** Somebody looks: it is not there yet. */
+  notYet(name: string, atMs: number): void {
+    const course = this.#running.get(name);
+    if (course !== undefined && atMs <= course.fromMs + this.#soonMs) course.isWatched = true;
+  }
+
+  /** Somebody looks: it is there. What nobody has seen on its way may have been there for long, and is left out. */
+  there(name: string, atMs: number): void {
+    const course = this.#running.get(name);
+    if (course === undefined) return;
+    this.#running.delete(name);
+    if (course.isWatched) this.#laps.push({ fromMs: course.fromMs, toMs: atMs });
+    else this.#leftOut++;
+  }
+
+  get laps(): readonly Lap[] {
+    return this.#laps;
+  }
+
+  /** How many came to be there, and have no lap because they were not watched from the beginning on. */
+  get leftOut(): number {
+    return this.#leftOut;
+  }
+}
+
+/** @param unitMs what a ratio of 1 stands for */
+export function ratiosOf(laps: readonly Lap[], unitMs: number): Ratios {
+  if (laps.length === 0) return { count: 0, atOnce: 0 };
+  const ratios = laps.map(({ fromMs, toMs }) => (toMs - fromMs) / unitMs);
+  return {
+    count: laps.length,
+    atOnce: mostAtOnce(laps),
+    median: median(ratios),
+    longest: Math.max(...ratios),
+  };
+}
+
+/** The one in the middle; of an even number the mean of both. NaN of none */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
+  return (lower + upper) / 2;
+}
+
+/** It is reached when one of them begins. */
+function mostAtOnce(laps: readonly Lap[]): number {
+  const during = (ms: number): number => laps.filter(({ fromMs, toMs }) => fromMs <= ms && ms < toMs).length;
+  return Math.max(...laps.map(({ fromMs }) => during(fromMs)));
+}
