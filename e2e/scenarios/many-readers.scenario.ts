@@ -18,8 +18,7 @@ scenario(
       Array.from({ length: podsOfNode }, (_, index) => ({ name: `reader-${node}-${index}`, node })),
     );
     const volumes = [{ claim: 'data', readOnly: true }];
-    for (const pod of pods) await world.startPod({ ...pod, volumes });
-    await Promise.all(pods.map(({ name }) => world.podReady(name, startTimeoutMs)));
+    await Promise.all(pods.map((pod) => world.pod({ ...pod, volumes }, startTimeoutMs)));
     const read = await Promise.all(pods.map(({ name }) => world.inPod(name, 'sha256sum', '/data/data')));
     assert.deepEqual(new Set(read), new Set([written]));
     // Nothing was copied for any of them: what is written now is what they read next.

@@ -4,6 +4,7 @@ import type { World } from './world.ts';
 
 /** The claim, once it is bound. */
 export function boundClaim(world: World, name: string, timeoutMs?: number): Promise<KubeObject> {
+  world.timekeeper?.claimAwaited(name);
   const bound = async (): Promise<KubeObject | false> => {
     const claim = await world.read('v1', 'PersistentVolumeClaim', name, world.namespace);
     world.timekeeper?.claimSeen(claim);

@@ -61,7 +61,7 @@ export function timesTable(all: readonly ScenarioTimes[]): string {
     row
       .map((cell, column) => (column === row.length - 1 ? cell : cell.padStart(widths[column] ?? 0)))
       .join('  ');
-  const title = `Times of scenarios, as multiples of what a pod without a volume takes until it is ready (${span(all)}): pods with volumes of famfs from created to ready, claims from created to bound.`;
+  const title = `Times of scenarios that passed, as multiples of what a pod without a volume takes until it is ready (${span(all)}): pods with volumes of famfs from created to ready, claims from created to bound.`;
   return [title, ...grid.map(line)].join('\n');
 }
 

@@ -6,10 +6,10 @@ import { median, ratiosOf, Stopwatch } from './stopwatch.ts';
 const soonMs = 1000;
 
 describe('a stopwatch', () => {
-  test('times from the beginning until the thing is seen there, however often somebody looks', () => {
+  test('times from the beginning until the thing is seen there, however many wait for it', () => {
     const stopwatch = new Stopwatch(soonMs);
     stopwatch.begin('pod', 100);
-    for (const ms of [110, 210, 5000]) stopwatch.notYet('pod', ms);
+    for (const ms of [110, 210, 5000]) stopwatch.awaited('pod', ms);
     assert.ok(stopwatch.isRunning('pod'));
     stopwatch.there('pod', 6000);
     stopwatch.there('pod', 9000);
@@ -18,7 +18,7 @@ describe('a stopwatch', () => {
     assert.equal(stopwatch.leftOut, 0);
   });
 
-  test('leaves out what nobody has looked at on its way', () => {
+  test('leaves out what nobody waits for', () => {
     const stopwatch = new Stopwatch(soonMs);
     stopwatch.begin('pod', 0);
     stopwatch.there('pod', 10);
@@ -26,14 +26,14 @@ describe('a stopwatch', () => {
     assert.equal(stopwatch.leftOut, 1);
   });
 
-  test('leaves out what somebody has looked at only late', () => {
+  test('leaves out what somebody waits for only late', () => {
     const stopwatch = new Stopwatch(soonMs);
-    for (const [name, looked] of [
+    for (const [name, awaitedMs] of [
       ['in time', 500 + soonMs],
       ['late', 501 + soonMs],
     ] as const) {
       stopwatch.begin(name, 500);
-      stopwatch.notYet(name, looked);
+      stopwatch.awaited(name, awaitedMs);
       stopwatch.there(name, 3000);
     }
     assert.deepEqual(stopwatch.laps, [{ fromMs: 500, toMs: 3000 }]);
@@ -42,10 +42,10 @@ describe('a stopwatch', () => {
 
   test('knows nothing of what was never begun, and does not count what never comes', () => {
     const stopwatch = new Stopwatch(soonMs);
-    stopwatch.notYet('foreign', 1);
+    stopwatch.awaited('foreign', 1);
     stopwatch.there('foreign', 2);
     stopwatch.begin('never', 3);
-    stopwatch.notYet('never', 4);
+    stopwatch.awaited('never', 4);
     assert.deepEqual(stopwatch.laps, []);
     assert.equal(stopwatch.leftOut, 0);
   });
@@ -53,9 +53,9 @@ describe('a stopwatch', () => {
   test('begins anew under the same name, whatever became of the former', () => {
     const stopwatch = new Stopwatch(soonMs);
     stopwatch.begin('pod', 0);
-    stopwatch.notYet('pod', 1);
+    stopwatch.awaited('pod', 1);
     stopwatch.begin('pod', 7000);
-    stopwatch.notYet('pod', 7001);
+    stopwatch.awaited('pod', 7001);
     stopwatch.there('pod', 8000);
     assert.deepEqual(stopwatch.laps, [{ fromMs: 7000, toMs: 8000 }]);
   });

@@ -1,4 +1,4 @@
-// How long things took from when they were begun until they were there, of those that somebody watched all the while. Must not
+// How long things took from when they were begun until they were there, of those that somebody waited for all the while. Must not
 // know what they are, nor the clock.
 
 /** When something was begun, and when it was there. */
@@ -9,7 +9,7 @@ export interface Lap {
 
 interface Course {
   readonly fromMs: number;
-  isWatched: boolean;
+  isAwaited: boolean;
 }
 
 /** Laps in a unit of the caller's. */
@@ -29,8 +29,8 @@ export class Stopwatch {
   #leftOut = 0;
 
   /**
-   * @param soonMs whoever first looks later than this has done something else meanwhile, which a time would say more of than of the
-   * thing itself
+   * @param soonMs whoever begins to wait later than this has done something else meanwhile, which a time would say more of than of
+   * the thing itself; and no time is too long by more than this
    */
   constructor(soonMs: number) {
     this.#soonMs = soonMs;
@@ -38,25 +38,25 @@ export class Stopwatch {
 
   /** Something is begun, maybe under a name that was there before. */
   begin(name: string, atMs: number): void {
-    this.#running.set(name, { fromMs: atMs, isWatched: false });
+    this.#running.set(name, { fromMs: atMs, isAwaited: false });
   }
 
   isRunning(name: string): boolean {
     return this.#running.has(name);
   }
 
-  /** Somebody looks: it is not there yet. */
-  notYet(name: string, atMs: number): void {
+  /** Somebody begins to wait for it, and looks often from then on. */
+  awaited(name: string, atMs: number): void {
     const course = this.#running.get(name);
-    if (course !== undefined && atMs <= course.fromMs + this.#soonMs) course.isWatched = true;
+    if (course !== undefined && atMs <= course.fromMs + this.#soonMs) course.isAwaited = true;
   }
 
-  /** Somebody looks: it is there. What nobody has seen on its way may have been there for long, and is left out. */
+  /** Somebody sees that it is there. If nobody waited, it may have been there for long, and is left out. */
   there(name: string, atMs: number): void {
     const course = this.#running.get(name);
     if (course === undefined) return;
     this.#running.delete(name);
-    if (course.isWatched) this.#laps.push({ fromMs: course.fromMs, toMs: atMs });
+    if (course.isAwaited) this.#laps.push({ fromMs: course.fromMs, toMs: atMs });
     else this.#leftOut++;
   }
 
@@ -64,7 +64,7 @@ export class Stopwatch {
     return this.#laps;
   }
 
-  /** How many came to be there, and have no lap because they were not watched from the beginning on. */
+  /** How many came to be there, and have no lap because nobody waited for them from the beginning on. */
   get leftOut(): number {
     return this.#leftOut;
   }

@@ -28,40 +28,54 @@ export class Timekeeper {
   readonly #withoutMs: number;
   readonly #pods: Stopwatch;
   readonly #claims: Stopwatch;
+  /** Of classes that wait for a pod. */
   readonly #claimsWithoutPod = new Set<string>();
+  readonly #claimsOfPods = new Map<string, readonly string[]>();
 
   /** @param withoutMs from the creation of a pod without a volume until it is ready */
   constructor(api: KubeApi, withoutMs: number) {
     this.#api = api;
     this.#withoutMs = withoutMs;
-    // Before that no pod can have been ready unseen.
+    // Before that no pod can have been ready unseen; a claim can.
     this.#pods = new Stopwatch(withoutMs);
-    this.#claims = new Stopwatch(withoutMs);
+    this.#claims = new Stopwatch(withoutMs / 4);
   }
 
-  /** A claim for which the driver makes a volume, just made. @param atMs when that was asked for */
-  async claimMade({ metadata, spec }: KubeObject, atMs: number): Promise<void> {
+  /** Makes a claim for which the driver makes a volume. */
+  async claim(claim: KubeObject): Promise<KubeObject> {
+    const metadata = { name: claim.spec.storageClassName };
     const storageClass = await this.#api.get({
       apiVersion: 'storage.k8s.io/v1',
       kind: 'StorageClass',
-      metadata: { name: spec.storageClassName },
+      metadata,
     });
-    if (storageClass?.volumeBindingMode === 'Immediate') this.#claims.begin(metadata.name, atMs);
-    else this.#claimsWithoutPod.add(metadata.name);
+    const { name } = claim.metadata;
+    if (storageClass?.volumeBindingMode === 'Immediate') this.#claims.begin(name, performance.now());
+    else this.#claimsWithoutPod.add(name);
+    return this.#api.create(claim);
   }
 
-  /** A pod, just made. @param atMs when that was asked for */
-  podMade(pod: KubeObject, atMs: number): void {
-    for (const claim of claimsOf(pod))
-      if (this.#claimsWithoutPod.delete(claim)) this.#claims.begin(claim, atMs);
-    if (hasFamfs(pod)) this.#pods.begin(pod.metadata.name, atMs);
+  /** Makes a pod. */
+  pod(pod: KubeObject): Promise<KubeObject> {
+    const { name } = pod.metadata;
+    const claims = claimsOf(pod);
+    const atMs = performance.now();
+    this.#claimsOfPods.set(name, claims);
+    for (const claim of claims) if (this.#claimsWithoutPod.delete(claim)) this.#claims.begin(claim, atMs);
+    if (hasFamfs(pod)) this.#pods.begin(name, atMs);
+    return this.#api.create(pod);
   }
 
-  /** Somebody waits for the pod, and with it for its claims, and has just seen it so. */
+  /** Somebody begins to wait for a pod, and with it for its claims. */
+  podAwaited(name: string): void {
+    this.#pods.awaited(name, performance.now());
+    for (const claim of this.#claimsOfPods.get(name) ?? []) this.claimAwaited(claim);
+  }
+
+  /** Who waits for a pod sees it so. */
   async podSeen(pod: KubeObject): Promise<void> {
     const { name, namespace } = pod.metadata;
     if (isReady(pod)) this.#pods.there(name, performance.now());
-    else this.#pods.notYet(name, performance.now());
     for (const claim of claimsOf(pod)) {
       if (!this.#claims.isRunning(claim)) continue;
       const metadata = { name: claim, namespace };
@@ -70,10 +84,14 @@ export class Timekeeper {
     }
   }
 
-  /** Somebody waits for the claim, and has just seen it so. */
+  /** Somebody begins to wait for a claim. */
+  claimAwaited(name: string): void {
+    this.#claims.awaited(name, performance.now());
+  }
+
+  /** Who waits for a claim sees it so. */
   claimSeen({ metadata, status }: KubeObject): void {
     if (status?.phase === 'Bound') this.#claims.there(metadata.name, performance.now());
-    else this.#claims.notYet(metadata.name, performance.now());
   }
 
   get times(): KeptTimes {

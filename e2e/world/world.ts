@@ -24,7 +24,7 @@ export class World {
   readonly namespace: string;
   readonly ground: Ground;
   readonly api: KubeApi;
-  /** Told of the pods and claims that are made and waited for; only where times are wanted. */
+  /** Makes pods and claims, and is told who waits for them; only where times are wanted. */
   timekeeper: Timekeeper | undefined;
   readonly #console: Console | undefined;
   /** The driver's own, as it is installed: it has a Node that can map files. */
@@ -187,18 +187,13 @@ export class World {
         ...spec,
       },
     };
-    const askedMs = performance.now();
-    const made = await this.api.create(object);
-    await this.timekeeper?.claimMade(made, askedMs);
-    return made;
+    return this.timekeeper?.claim(object) ?? this.api.create(object);
   }
 
   /** Makes a pod, without waiting for anything. */
   async startPod(wish: PodWish): Promise<KubeObject> {
-    const askedMs = performance.now();
-    const made = await this.api.create(podObject(wish, this.namespace, this.images));
-    this.timekeeper?.podMade(made, askedMs);
-    return made;
+    const pod = podObject(wish, this.namespace, this.images);
+    return this.timekeeper?.pod(pod) ?? this.api.create(pod);
   }
 
   /** Makes a pod and waits until it is ready. @throws Error with its warnings when it does not come to that */
@@ -208,6 +203,7 @@ export class World {
   }
 
   async podReady(name: string, timeoutMs = patienceMs): Promise<KubeObject> {
+    this.timekeeper?.podAwaited(name);
     const ready = async (): Promise<KubeObject | false> => {
       const pod = await this.read('v1', 'Pod', name, this.namespace);
       await this.timekeeper?.podSeen(pod);
