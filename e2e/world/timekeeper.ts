@@ -6,6 +6,8 @@ import { type Ratios, ratiosOf, Stopwatch } from './stopwatch.ts';
 
 const driver = 'csi.famfs.io';
 
+type Objects = Pick<KubeApi, 'get' | 'create'>;
+
 export interface KeptTimes {
   /** What a pod without a volume took from its creation until it was ready: what a ratio of 1 stands for. */
   readonly withoutMs: number;
@@ -24,7 +26,8 @@ interface LeftOut {
  * uses it, before which nobody does anything for it.
  */
 export class Timekeeper {
-  readonly #api: KubeApi;
+  readonly #api: Objects;
+  readonly #now: () => number;
   readonly #withoutMs: number;
   readonly #pods: Stopwatch;
   readonly #claims: Stopwatch;
@@ -33,8 +36,9 @@ export class Timekeeper {
   readonly #claimsOfPods = new Map<string, readonly string[]>();
 
   /** @param withoutMs from the creation of a pod without a volume until it is ready */
-  constructor(api: KubeApi, withoutMs: number) {
+  constructor(api: Objects, withoutMs: number, now: () => number = () => performance.now()) {
     this.#api = api;
+    this.#now = now;
     this.#withoutMs = withoutMs;
     // Before that no pod can have been ready unseen; a claim can.
     this.#pods = new Stopwatch(withoutMs);
@@ -50,7 +54,7 @@ export class Timekeeper {
       metadata,
     });
     const { name } = claim.metadata;
-    if (storageClass?.volumeBindingMode === 'Immediate') this.#claims.begin(name, performance.now());
+    if (storageClass?.volumeBindingMode === 'Immediate') this.#claims.begin(name, this.#now());
     else this.#claimsWithoutPod.add(name);
     return this.#api.create(claim);
   }
@@ -59,7 +63,7 @@ export class Timekeeper {
   pod(pod: KubeObject): Promise<KubeObject> {
     const { name } = pod.metadata;
     const claims = claimsOf(pod);
-    const atMs = performance.now();
+    const atMs = this.#now();
     this.#claimsOfPods.set(name, claims);
     for (const claim of claims) if (this.#claimsWithoutPod.delete(claim)) this.#claims.begin(claim, atMs);
     if (hasFamfs(pod)) this.#pods.begin(name, atMs);
@@ -68,14 +72,14 @@ export class Timekeeper {
 
   /** Somebody begins to wait for a pod, and with it for its claims. */
   podAwaited(name: string): void {
-    this.#pods.awaited(name, performance.now());
+    this.#pods.awaited(name, this.#now());
     for (const claim of this.#claimsOfPods.get(name) ?? []) this.claimAwaited(claim);
   }
 
   /** Who waits for a pod sees it so. */
   async podSeen(pod: KubeObject): Promise<void> {
     const { name, namespace } = pod.metadata;
-    if (isReady(pod)) this.#pods.there(name, performance.now());
+    if (isReady(pod)) this.#pods.there(name, this.#now());
     for (const claim of claimsOf(pod)) {
       if (!this.#claims.isRunning(claim)) continue;
       const metadata = { name: claim, namespace };
@@ -86,12 +90,12 @@ export class Timekeeper {
 
   /** Somebody begins to wait for a claim. */
   claimAwaited(name: string): void {
-    this.#claims.awaited(name, performance.now());
+    this.#claims.awaited(name, this.#now());
   }
 
   /** Who waits for a claim sees it so. */
   claimSeen({ metadata, status }: KubeObject): void {
-    if (status?.phase === 'Bound') this.#claims.there(metadata.name, performance.now());
+    if (status?.phase === 'Bound') this.#claims.there(metadata.name, this.#now());
   }
 
   get times(): KeptTimes {
