@@ -17,6 +17,8 @@ test('all 41 of them are named, and those of kernels to come are numbered', () =
 test('none at all is an empty set, a text without the line an error', () => {
   assert.equal(parseEffectiveCapabilities('CapEff:\t0000000000000000\n').size, 0);
   assert.throws(() => parseEffectiveCapabilities('Name:\tnode\n'), TypeError);
+  for (const digits of [15, 17, 2 ** 20])
+    assert.throws(() => parseEffectiveCapabilities(`CapEff:\t${'1'.repeat(digits)}\n`), TypeError);
 });
 
 test('the names are those that capsh(1) and setpriv(1) know', async () => {

@@ -23,10 +23,10 @@ const capabilityNames = [
 
 /**
  * The names of the capabilities in effect, from the text of /proc/PID/status. One that has no name yet is `CAP_N`.
- * @throws TypeError when the text has no CapEff line
+ * @throws TypeError when the text has no CapEff line, or not of the 64 bits that the kernel writes (fs/proc/array.c, render_cap_t)
  */
 export function parseEffectiveCapabilities(status: string): ReadonlySet<string> {
-  const hex = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  const hex = /^CapEff:\s*([0-9a-f]{16})$/m.exec(status)?.[1];
   if (hex === undefined) throw new TypeError('a process status without a CapEff line');
   const bits = BigInt(`0x${hex}`);
   const names = new Set<string>();
