@@ -2,7 +2,7 @@
 // in .cache/, each under a key made of everything that went into it, so that a second call builds nothing.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { projectRoot } from './run-tool.ts';
 
@@ -25,8 +25,8 @@ export function goVersion(): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** Runs what follows the executable's name, unless that has come to be while the lock was waited for. */
-const unlessThere = '[ -e "$0" ] || exec "$@"';
+/** Has what follows make the file $1 and gives it the executable's name, unless that has come to be while the lock was waited for. */
+const unlessThere = '[ -e "$0" ] || { made=$1; shift; "$@" && mv "$made" "$0"; }';
 
 /**
  * Builds the program unless that was done before; returns the executable's path. Who asks while another process builds
@@ -51,15 +51,13 @@ export function buildGoProgram(program: GoProgram, cache = path.join(projectRoot
   const unfinished = `${executable}.${process.pid}`;
   const readonly = ['-mod=readonly', `-modfile=${modFile}`];
   const go = ['go', 'build', '-trimpath', ...readonly, ...flags, '-o', unfinished, source];
-  const built = spawnSync('flock', [folder, 'sh', '-c', unlessThere, executable, ...go], {
+  const built = spawnSync('flock', [folder, 'sh', '-c', unlessThere, executable, unfinished, ...go], {
     cwd: folder,
     encoding: 'utf8',
     env: { ...process.env, CGO_ENABLED: '0' },
   });
   if (built.status !== 0)
     throw new Error(`go build of ${name} failed:\n${built.error?.message ?? built.stderr}`);
-  if (!existsSync(unfinished)) return executable;
-  renameSync(unfinished, executable);
   removeOlder(cache, name, path.basename(executable));
   return executable;
 }

@@ -18,6 +18,7 @@ import { runCommand } from '../linux/child-process.ts';
 import { readMountTable } from '../linux/mount-table.ts';
 import { mountFileSystem, setPropagation, unmount } from '../linux/mounts.ts';
 import { commandLine, listProcesses, mountNamespaceOf, processState } from '../linux/processes.ts';
+import { SyscallError } from '../linux/syscall-error.ts';
 import { cgroupLauncher, chooseLauncher, writableHierarchies } from './launcher.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
@@ -71,6 +72,17 @@ test('what a command has forked before it could be moved to a control group foll
   rmSync(folder, { recursive: true });
 });
 
+/** False while a worker that has not noticed the end of its mounter has something of it open. */
+function hasUnmounted(mountPath: string): boolean {
+  try {
+    unmount(mountPath);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'EBUSY') return false;
+    throw error;
+  }
+}
+
 describe('the daemon of a pool', { skip }, () => {
   let cluster: SimulatedCluster;
   let node: ClusterNode;
@@ -95,7 +107,7 @@ describe('the daemon of a pool', { skip }, () => {
   /** Ends a mounter's work on this node, so that the next one begins from nothing. */
   async function takeDown(mounter: RunningMounter, daemon: number): Promise<void> {
     await mounter.close();
-    unmount(node.poolPath(poolUuid));
+    await waitUntil('nobody has the pool open any more', () => hasUnmounted(node.poolPath(poolUuid)));
     await waitUntil('the daemon has ended', () =>
       ['Z', 'X', undefined].includes(processState(daemon)?.state),
     );
