@@ -98,9 +98,12 @@ function holds(world: PublishWorld, weights: Weights, byRules: Rules = rules) {
   });
 }
 
-/** A publish, and an unpublish that is not what it should be: no more is needed to show either mistake. */
+/**
+ * A publish, and an unpublish that is not what it should be: no more is needed to show either mistake. The unpublish may be that of the
+ * sequence before, which failed while a publish that was given up was still at work, and so left its mount to this one.
+ */
 function assertShrunk({ failed, counterexample }: fc.RunDetails<[Iterable<SequenceCommand>]>): void {
   const commands = [...(counterexample?.[0] ?? [])].map(String);
   assert.ok(failed && commands.length <= 3, commands.join(', '));
-  assert.match(commands.join(), /^publish.*unpublish/);
+  assert.match(commands.join(), /^publish/);
 }
