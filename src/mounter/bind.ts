@@ -77,7 +77,8 @@ function openSource(rootFd: number, place: MountPlace, path: string): number {
         { cause: error },
       );
     }
-    if (error.code === 'ENOENT' || error.code === 'ELOOP') {
+    // EXDEV: somebody mounts over a part of the path, or takes that away, just now.
+    if (error.code === 'ENOENT' || error.code === 'ELOOP' || error.code === 'EXDEV') {
       throw new DriverError(
         'path-not-visible',
         `This node cannot open ${path} in the pool (${error.code}).`,

@@ -106,7 +106,8 @@ function mountOver(place: OpenPlace): void {
   if (!attempt(() => mountFileSystem(over))) return;
   flips++;
   pause();
-  unmount(target, { detach: true });
+  // A bind by path that is taken away again can take this along: an unmount propagates to the peers of a shared mount.
+  attempt(() => unmount(target, { detach: true }));
 }
 
 const flip = { exchange, moveAway, replaceLeaf, mountOver } as const;
