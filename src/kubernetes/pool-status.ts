@@ -119,6 +119,12 @@ function conditionsOf(pool: FamfsPool, verdict: PoolVerdict, now: Date): readonl
 
 type Judgement = Pick<Verdict, 'status' | 'reason' | 'message'>;
 
+const notSeen: Judgement = {
+  status: 'Unknown',
+  reason: 'NotSeen',
+  message: 'No node sees the memory of the pool now.',
+};
+
 function readyVerdict({ problem, master, seen }: PoolVerdict): Judgement {
   if (problem !== undefined)
     return { status: 'False', reason: conditionReason(problem.reason), message: problem.message };
@@ -133,8 +139,7 @@ function readyVerdict({ problem, master, seen }: PoolVerdict): Judgement {
 function lostVerdict({ lost, seen }: PoolVerdict): Judgement {
   if (lost !== undefined)
     return { status: 'True', reason: conditionReason(lost.reason), message: lost.message };
-  if (seen.length === 0)
-    return { status: 'Unknown', reason: 'NotSeen', message: 'No node sees the memory of the pool now.' };
+  if (seen.length === 0) return notSeen;
   return { status: 'False', reason: 'Seen', message: 'The memory carries the pool.' };
 }
 
@@ -142,8 +147,7 @@ function lostVerdict({ lost, seen }: PoolVerdict): Judgement {
 const passing: ReadonlySet<string> = new Set<Reason>(['pool-not-ready', 'pool-released']);
 
 function nodesVerdict({ seen }: PoolVerdict): Judgement {
-  if (seen.length === 0)
-    return { status: 'Unknown', reason: 'NotSeen', message: 'No node sees the memory of the pool now.' };
+  if (seen.length === 0) return notSeen;
   const ill = seen.flatMap(({ node, pool: { problem } }) =>
     problem === undefined || passing.has(problem.reason) ? [] : [{ node: node.name, ...problem }],
   );
