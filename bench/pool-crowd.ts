@@ -16,6 +16,13 @@ const dataBytes = 4096;
 /** One pool of the crowd. */
 export interface CrowdedPool {
   readonly uuid: string;
+  /** Where it is mounted. */
+  readonly poolPath: string;
+  /** The folder of its simulated memory, and its device as the node shows it. */
+  readonly memory: string;
+  readonly device: string;
+  /** The program of its node. */
+  readonly famfs: string;
   /** Publishes its directory. */
   readonly volumeContext: Readonly<Record<string, string>>;
   /** Process id of its daemon, which is another one after the pool was mounted anew. */
@@ -48,8 +55,12 @@ export async function startCrowd({ places, programs }: Bench, count: number): Pr
   const driver = await Driver.start({ programs, folder, kubeletDir, mounterFlags, pool: soundUuid });
   try {
     const pools: CrowdedPool[] = [];
-    for (const [number, uuid] of uuids.entries())
-      pools.push(await openPool(driver, uuid, path.join(folder, `memory-${number}`), mounterFlags));
+    for (const [number, uuid] of uuids.entries()) {
+      const memory = path.join(folder, `memory-${number}`);
+      const device = path.join(node, 'dev', deviceName(number));
+      const famfs = path.join(node, 'bin/famfs');
+      pools.push(await openPool(driver, { uuid, memory, device, famfs }, mounterFlags['lock-dir']));
+    }
     const [sound] = pools;
     if (sound === undefined) throw new Error('there is no pool');
     return { driver, sound, others: pools.slice(1, 1 + otherUuids.length) };
@@ -61,45 +72,52 @@ export async function startCrowd({ places, programs }: Bench, count: number): Pr
 
 /** Makes the memories and the node that sees them all; resolves with the UUIDs of their file systems, in order. */
 async function formatDevices(folder: string, node: string, count: number): Promise<readonly string[]> {
-  const simulator = ['--disable-warning=ExperimentalWarning', path.join(projectRoot, 'src/sim/main.ts')];
-  const simulate = (...args: string[]) =>
-    execFileSync(process.execPath, [...simulator, ...args], { stdio: 'pipe' });
   const numbers = Array.from({ length: count }, (_, number) => number);
   for (const number of numbers)
     simulate('create-device', path.join(folder, `memory-${number}`), '--size', '8GiB');
   const shown = numbers.flatMap((number) => [
     '--device',
-    `${path.join(folder, `memory-${number}`)}=dax${number}.0`,
+    `${path.join(folder, `memory-${number}`)}=${deviceName(number)}`,
   ]);
   simulate('create-node', node, ...shown);
   const uuids: string[] = [];
-  for (const number of numbers) {
-    const device = path.join(node, `dev/dax${number}.0`);
-    const { stdout } = await execute(path.join(node, 'bin/mkfs.famfs'), ['--fuse', device]);
-    const uuid = /Filesystem UUID:\s+([0-9a-f-]{36})/.exec(stdout)?.[1];
-    if (uuid === undefined) throw new Error(`mkfs.famfs named no file system: ${stdout}`);
-    uuids.push(uuid);
-  }
+  for (const number of numbers) uuids.push(await formatDevice(node, deviceName(number)));
   return uuids;
+}
+
+/** Makes a file system on a device of a simulated node, whatever is there. @returns its UUID */
+export async function formatDevice(node: string, device: string): Promise<string> {
+  const words = ['--fuse', '--force', path.join(node, 'dev', device)];
+  const { stdout } = await execute(path.join(node, 'bin/mkfs.famfs'), words);
+  const uuid = /Filesystem UUID:\s+([0-9a-f-]{36})/.exec(stdout)?.[1];
+  if (uuid === undefined) throw new Error(`mkfs.famfs named no file system: ${stdout}`);
+  return uuid;
+}
+
+/** Runs a command of the simulator, such as `create-node`. */
+export function simulate(...words: readonly string[]): void {
+  const simulator = ['--disable-warning=ExperimentalWarning', path.join(projectRoot, 'src/sim/main.ts')];
+  execFileSync(process.execPath, [...simulator, ...words], { stdio: 'pipe' });
+}
+
+function deviceName(number: number): string {
+  return `dax${number}.0`;
 }
 
 async function openPool(
   driver: Driver,
-  uuid: string,
-  memory: string,
-  flags: Readonly<Record<string, string>>,
+  given: Pick<CrowdedPool, 'uuid' | 'memory' | 'device' | 'famfs'>,
+  lockDir: string,
 ): Promise<CrowdedPool> {
+  const { uuid, memory, famfs } = given;
   const poolPath = path.join(driver.folder, 'pools', uuid);
   await driver.mounter.waitUntil(`pool ${uuid} is mounted`, () => daemonOf(poolPath) !== undefined);
-  const data = new PoolData({
-    ...{ pool: uuid, poolPath, base: 'bench', mayCreate: true },
-    famfs: path.join(flags['famfs-bin-dir'] ?? '', 'famfs'),
-    lockDir: flags['lock-dir'] ?? '',
-  });
+  const data = new PoolData({ pool: uuid, poolPath, base: 'bench', mayCreate: true, famfs, lockDir });
   const { volumeContext } = await data.directory('set', dataBytes);
   const poison = path.join(memory, 'poisoned');
   return {
-    ...{ uuid, volumeContext },
+    ...given,
+    ...{ poolPath, volumeContext },
     daemon() {
       const pid = daemonOf(poolPath);
       if (pid === undefined) throw new Error(`pool ${uuid} has no daemon`);

@@ -29,3 +29,14 @@ export async function startPeer(places: Places, name: string, source: string): P
   await server.waitForSocket(socket);
   return { name, socket, volumeContext: { source }, stop: () => server.stop() };
 }
+
+/** Starts a server of grpc-js that answers the call that does nothing, and no other. */
+export async function startBareGrpc({ folder }: Places): Promise<Subject> {
+  const name = 'grpc-js alone';
+  const socket = path.join(folder, 'bare-grpc.sock');
+  const program = path.join(import.meta.dirname, 'bare-grpc-main.ts');
+  const words = ['--disable-warning=ExperimentalWarning', program, '--socket', socket];
+  const server = new BackgroundProcess(name, process.execPath, words);
+  await server.waitForSocket(socket);
+  return { name, socket, volumeContext: {}, stop: () => server.stop() };
+}

@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Bench } from './figure.ts';
-import { runClient } from './go-client.ts';
+import { type Load, runClient } from './go-client.ts';
 import type { Subject } from './subject.ts';
 
 const warm = new WeakSet<Subject>();
@@ -20,7 +20,12 @@ export async function warmUpServers({ driver, peer, effort, places, progress }: 
   mkdirSync(targets, { recursive: true });
   for (const subject of cold) {
     await runClient(subject, 'cycle', targets, { inFlight: 8, cycles });
-    await runClient(subject, 'capabilities', targets, { inFlight: 8, cycles: cycles * callsACycle });
+    await runClient(subject, 'capabilities', targets, warmUpLoad({ effort }));
     warm.add(subject);
   }
+}
+
+/** Of calls that do nothing. */
+export function warmUpLoad({ effort }: Pick<Bench, 'effort'>): Load {
+  return { inFlight: 8, cycles: Math.max(effort.serverWarmUpCycles * callsACycle, 1) };
 }

@@ -1,9 +1,13 @@
 // A mount whose daemon takes requests and never answers them: what a caller of such a mount hangs in cannot be ended
 // by any signal (famfs daemons that are stuck behave so). For tests of everything that has to survive that.
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountFileSystem, unmount } from '../src/linux/mounts.ts';
+import { processState } from '../src/linux/processes.ts';
 import { errorCodeOf } from '../src/linux/syscall-error.ts';
+import { waitUntil } from './wait-until.ts';
 
 /**
  * Mounts itself at `target`, a directory, and answers INIT so that the mount is complete. Needs real root and a
@@ -45,6 +49,21 @@ export class HungFileSystem {
         if (errorCodeOf(error) !== 'EAGAIN') throw error;
       }
       await sleep(2);
+    }
+  }
+
+  /**
+   * Has a process open a file that would be there, and kills it: it does not end before this file system does. Only one whose
+   * request was taken is stuck like that, and others may ask as well.
+   */
+  async stickCaller(file: string): Promise<ChildProcess> {
+    for (;;) {
+      const caller = spawn('cat', [path.join(this.target, file)], { stdio: 'ignore' });
+      await this.takeRequest();
+      caller.kill('SIGKILL');
+      const isStuck = (): boolean => processState(caller.pid ?? 0)?.state === 'D';
+      await waitUntil('it has ended or cannot', () => caller.signalCode !== null || isStuck());
+      if (isStuck()) return caller;
     }
   }
 

@@ -1,12 +1,14 @@
-// What a healthy pool notices of others on its node that are ill: one that is dead, hung or poisoned, and sixteen that are
-// dead. Each state is measured between two looks at the same pools in health. And how soon a caller of the ill one knows,
+// What a healthy pool notices of others on its node that are ill: one, in each way in which a pool can be, and sixteen that are
+// dead. Each illness is measured between two looks at the same pools in health. And how soon a caller of the ill one knows,
 // and how soon the node says so when nobody calls.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { camelCaseReason } from '../../src/csi/health.ts';
 import { nodeClient, publishRequest } from '../csi-calls.ts';
 import type { Bench, Figure } from '../figure.ts';
 import { runClient } from '../go-client.ts';
 import { fromRounds, type Measurement, median } from '../measurement.ts';
 import { type CrowdedPool, type PoolCrowd, startCrowd } from '../pool-crowd.ts';
+import { dead, type Illness, illnesses } from '../pool-illnesses.ts';
 import { targetsFolder } from '../targets.ts';
 
 const timesAlone = 2;
@@ -15,112 +17,72 @@ const toldWithinMs = 5000;
 const patienceMs = 60_000;
 const pollMs = 10;
 
-/** A state of the others that the healthy pool is measured beside. */
-interface State {
-  readonly name: string;
-  /** For the title: "beside …". */
-  readonly beside: string;
-  readonly begin: (others: readonly CrowdedPool[]) => void;
-  readonly end: (others: readonly CrowdedPool[]) => void;
-}
-
-function signal(name: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT') {
-  return (others: readonly CrowdedPool[]): void => {
-    for (const pool of others) process.kill(pool.daemon(), name);
-  };
-}
-
-const dead: State = {
-  name: 'dead',
-  beside: 'a dead pool',
-  begin: signal('SIGKILL'),
-  end: () => undefined,
-};
-const one: readonly State[] = [
-  dead,
-  { name: 'hung', beside: 'a hung pool', begin: signal('SIGSTOP'), end: signal('SIGCONT') },
-  {
-    name: 'poisoned',
-    beside: 'a poisoned pool',
-    begin: ([pool]) => pool?.poison(true),
-    end: ([pool]) => pool?.poison(false),
-  },
-];
-
 export const besideABadPool: Figure = {
   name: 'beside-a-bad-pool',
-  summary: 'publish and unpublish beside pools of the same node that are dead, hung or poisoned',
+  summary: 'publish and unpublish beside pools of the same node that are ill',
   async measure(bench) {
     const many = bench.effort.isQuick ? 2 : 16;
     const manyDead = { ...dead, name: `${many}-dead`, beside: `${many} dead pools` };
-    return [...(await measureStates(bench, 1, one)), ...(await measureStates(bench, many, [manyDead]))];
+    return [...(await measureAll(bench, 1, illnesses)), ...(await measureAll(bench, many, [manyDead]))];
   },
 };
 
-async function measureStates(
+async function measureAll(
   bench: Bench,
   count: number,
-  states: readonly State[],
+  wanted: readonly Illness[],
 ): Promise<readonly Measurement[]> {
   bench.progress(`starting a driver with ${count + 1} pools`);
   const crowd = await startCrowd(bench, count);
   try {
     await cycleP99s(bench, crowd, Math.ceil(bench.effort.serverWarmUpCycles / bench.effort.cycles));
     const measurements: Measurement[] = [];
-    for (const state of states) measurements.push(...(await measureState(bench, crowd, state)));
+    for (const illness of wanted) measurements.push(...(await measureOne(bench, crowd, illness)));
     return measurements;
   } finally {
     await crowd.driver.stop();
   }
 }
 
-async function measureState(bench: Bench, crowd: PoolCrowd, state: State): Promise<readonly Measurement[]> {
-  bench.progress(`publish beside ${state.beside}`);
-  // A pool that nobody uses is mounted anew as soon as it is dead: with a pod in it, it stays so.
-  await hold(crowd, 'publish');
-  const before = await cycleP99s(bench, crowd, bench.effort.rounds);
-  let ill: readonly number[];
-  let refusedMs: number;
-  state.begin(crowd.others);
-  try {
-    refusedMs = await timeToRefusal(crowd);
-    ill = await cycleP99s(bench, crowd, bench.effort.rounds);
-  } finally {
-    state.end(crowd.others);
-  }
-  await hold(crowd, 'unpublish');
-  await untilWell(crowd);
-  const alone = [...before, ...(await cycleP99s(bench, crowd, bench.effort.rounds))];
+async function measureOne(bench: Bench, crowd: PoolCrowd, illness: Illness): Promise<readonly Measurement[]> {
+  bench.progress(`publish beside ${illness.beside}`);
+  const { rounds } = bench.effort;
+  const before = await cycleP99s(bench, crowd, rounds);
+  const { refusedMs, ill } = await whileIll(crowd, illness, async () => ({
+    refusedMs: await timeToRefusal(crowd),
+    ill: await cycleP99s(bench, crowd, rounds),
+  }));
+  const alone = [...before, ...(await cycleP99s(bench, crowd, rounds))];
   const usual = median(alone);
-  const toldMs = await timeToBeTold(crowd, state);
+  const toldMs = await whileIll(crowd, illness, () => timeToBeTold(crowd, illness));
   return [
     fromRounds(
       {
-        name: `publish-p99-beside-${state.name}`,
-        title: `Publish + unpublish beside ${state.beside}: p99, times that beside sound ones`,
+        name: `publish-p99-beside-${illness.name}`,
+        title: `Publish + unpublish beside ${illness.beside}: p99, times that beside sound ones`,
         unit: '×',
         goal: { kind: 'at-most', value: timesAlone },
       },
       ill.map((p99) => p99 / usual),
     ),
     fromRounds(
-      { name: `publish-p99-before-${state.name}`, title: '  beside sound ones: p99', unit: 'ms' },
+      { name: `publish-p99-before-${illness.name}`, title: '  beside sound ones: p99', unit: 'ms' },
       alone,
     ),
     fromRounds(
-      { name: `publish-p99-ms-beside-${state.name}`, title: `  beside ${state.beside}: p99`, unit: 'ms' },
+      { name: `publish-p99-ms-beside-${illness.name}`, title: `  beside ${illness.beside}: p99`, unit: 'ms' },
       ill,
     ),
     {
-      name: `refused-by-${state.name}`,
-      title: `The first publish of ${state.beside} is refused after`,
+      name: `refused-by-${illness.name}`,
+      title: `The first publish of ${illness.beside} is refused after`,
       unit: 'ms',
       value: refusedMs,
       goal: { kind: 'at-most', value: refusedWithinMs },
     },
     {
-      name: `told-of-${state.name}`,
-      title: `The node says of ${state.beside} what it is, though nobody uses it, after`,
+      name: `told-of-${illness.name}`,
+      title: `The node says of ${illness.beside} what it is, though nobody uses it, after`,
       unit: 'ms',
       value: toldMs,
       goal: { kind: 'at-most', value: toldWithinMs },
@@ -139,6 +101,23 @@ async function cycleP99s(bench: Bench, { driver, sound }: PoolCrowd, rounds: num
   return found;
 }
 
+/** Makes the other pools ill, does the work, and waits until all are well again. */
+async function whileIll<T>(crowd: PoolCrowd, illness: Illness, work: () => Promise<T>): Promise<T> {
+  // A pool that nobody uses is mounted anew as soon as it is dead: with a pod in it, it stays so.
+  if (illness.unused !== true) await hold(crowd, 'publish');
+  const endings: (() => Promise<void> | void)[] = [];
+  let done: T;
+  try {
+    for (const pool of crowd.others) endings.push(await illness.begin(pool));
+    done = await work();
+  } finally {
+    for (const end of endings) await end();
+  }
+  if (illness.unused !== true) await hold(crowd, 'unpublish');
+  await untilWell(crowd);
+  return done;
+}
+
 /** Publishes each of the other pools once, for good, or takes that away. */
 async function hold({ driver, others }: PoolCrowd, work: 'publish' | 'unpublish'): Promise<void> {
   for (const { uuid, volumeContext } of others) {
@@ -155,26 +134,22 @@ async function timeToRefusal(crowd: PoolCrowd): Promise<number> {
   return performance.now() - beganAtMs;
 }
 
-/** How long it takes until the health of the node names all that became ill. */
-async function timeToBeTold(crowd: PoolCrowd, state: State): Promise<number> {
-  await hold(crowd, 'publish');
+/** How long it takes until the health of the node names all that became ill, and how. */
+async function timeToBeTold(crowd: PoolCrowd, { beside, reason }: Illness): Promise<number> {
   const client = nodeClient(crowd.driver.socket);
   const beganAtMs = performance.now();
-  state.begin(crowd.others);
   try {
     for (;;) {
       const { backendHealth } = await client.calls.nodeGetStorageHealth({}, { timeoutMs: patienceMs });
       const passedMs = performance.now() - beganAtMs;
-      const told = backendHealth.map(({ message }) => message).join('\n');
-      if (crowd.others.every(({ uuid }) => told.includes(uuid))) return passedMs;
-      if (passedMs > patienceMs) throw new Error(`the node says nothing of ${state.beside}`);
+      const told = backendHealth.filter((entry) => entry.reason === camelCaseReason(reason));
+      const isTold = ({ uuid }: CrowdedPool): boolean => told.some(({ message }) => message.includes(uuid));
+      if (crowd.others.every(isTold)) return passedMs;
+      if (passedMs > patienceMs) throw new Error(`the node says nothing of ${beside}`);
       await sleep(pollMs);
     }
   } finally {
     client.close();
-    state.end(crowd.others);
-    await hold(crowd, 'unpublish');
-    await untilWell(crowd);
   }
 }
 

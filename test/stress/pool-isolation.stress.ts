@@ -238,7 +238,7 @@ describe('a pool beside one that is ill', { skip }, () => {
   async function hangForGood(): Promise<() => Promise<void>> {
     const hung = new HungFileSystem(node.poolPath(illUuid));
     try {
-      const caller = await stuckCaller(hung);
+      const caller = await hung.stickCaller('set/data');
       return async () => {
         assert.equal(processState(caller.pid ?? 0)?.state, 'D', 'it was stuck all the time');
         const ended = once(caller, 'exit');
@@ -248,18 +248,6 @@ describe('a pool beside one that is ill', { skip }, () => {
     } catch (error) {
       hung.end();
       throw error;
-    }
-  }
-
-  /** A process that has been killed and does not end. Only one whose request was taken is; the mounter asks as well. */
-  async function stuckCaller(hung: HungFileSystem): Promise<ChildProcess> {
-    for (;;) {
-      const caller = spawn('cat', [path.join(hung.target, 'set/data')], { stdio: 'ignore' });
-      await hung.takeRequest();
-      caller.kill('SIGKILL');
-      const isStuck = (): boolean => processState(caller.pid ?? 0)?.state === 'D';
-      await waitUntil('it has ended or cannot', () => caller.signalCode !== null || isStuck());
-      if (isStuck()) return caller;
     }
   }
 
