@@ -1,11 +1,11 @@
 // The ways in which a pool of a crowd can be ill, each with what ends it. Knows nothing of what is measured meanwhile.
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Reason } from '../src/errors.ts';
 import { readMountTable } from '../src/linux/mount-table.ts';
 import { HungFileSystem } from '../test/hung-file-system.ts';
+import { mountElsewhere } from '../test/mounted-elsewhere.ts';
 import { waitUntil } from '../test/wait-until.ts';
 import { type CrowdedPool, formatDevice, simulate } from './pool-crowd.ts';
 
@@ -106,7 +106,6 @@ async function formatElsewhere({ memory }: CrowdedPool): Promise<() => void> {
 /** Its mount ends, and before it is made again a process in a mount namespace of its own has made one. */
 async function holdElsewhere(pool: CrowdedPool): Promise<() => Promise<void>> {
   const { famfs, poolPath, device, memory } = pool;
-  const place = mkdtempSync(`${memory}-held-`);
   const real = `${famfs}.real`;
   renameSync(famfs, real);
   // Mounts fail, but for the dummy ones that identify a device.
@@ -116,17 +115,7 @@ async function holdElsewhere(pool: CrowdedPool): Promise<() => Promise<void>> {
     process.kill(pool.daemon(), 'SIGKILL');
     const isMounted = () => readMountTable().some(({ mountPoint }) => mountPoint === poolPath);
     await waitUntil('the dead mount is gone', () => !isMounted(), patienceMs);
-    const script = `'${real}' mount --fuse '${device}' '${place}' >&2 && echo held; read -r _; umount '${place}'`;
-    const holder = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    const [said] = await once(holder.stdout, 'data');
-    if (String(said) !== 'held\n') throw new Error(`the memory of ${device} could not be mounted elsewhere`);
-    return async () => {
-      const ended = once(holder, 'exit');
-      holder.stdin.end('\n');
-      await ended;
-    };
+    return await mountElsewhere({ famfs: real, device, place: `${memory}-held` });
   } finally {
     renameSync(real, famfs);
   }

@@ -3,9 +3,8 @@
 // else. The healthy one serves on all the while; calls of the ill one end with the true cause before their deadline of a
 // second; everybody who asks is told; and when the cause has gone, all is well without a restart.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { camelCaseReason } from '../../src/csi/health.ts';
@@ -14,6 +13,7 @@ import { processState } from '../../src/linux/processes.ts';
 import type { ClusterNode } from '../cluster-node.ts';
 import { writeFileSystem } from '../file-system-writer.ts';
 import { HungFileSystem } from '../hung-file-system.ts';
+import { mountElsewhere } from '../mounted-elsewhere.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { outcomeOf } from '../served-csi.ts';
 import { SimulatedCluster } from '../simulated-cluster.ts';
@@ -253,31 +253,18 @@ describe('a pool beside one that is ill', { skip }, () => {
 
   /** The pool's mount has ended, and before it is made again another mount namespace has the device. */
   async function holdElsewhere(held: string): Promise<() => Promise<void>> {
-    const place = path.join(cluster.directory, 'famfs-elsewhere');
-    mkdirSync(place, { recursive: true });
     node.spoil('case "$1 $*" in "mount "*" -D "*) ;; "mount "*) exit 1 ;; esac');
     await unpublish(held);
     process.kill(daemon(), 'SIGKILL');
     await driven.mounter.untilProblem(illUuid, 'command-failed');
-    const holder = await startHolder(
-      `FAMFS_SIM_TMP=${node.places.root}/run/tmp ${node.places.root}/bin/famfs mount --fuse ${node.device('dax1.0')} ${place} >&2 && echo held; read -r _; umount ${place}`,
-    );
+    const end = await mountElsewhere({
+      famfs: `${node.places.root}/bin/famfs`,
+      device: node.device('dax1.0'),
+      place: path.join(cluster.directory, 'famfs-elsewhere'),
+      env: { FAMFS_SIM_TMP: `${node.places.root}/run/tmp` },
+    });
     node.mend();
     await driven.mounter.untilProblem(illUuid, 'pool-held-elsewhere');
-    return async () => {
-      const ended = once(holder, 'exit');
-      holder.stdin?.end('\n');
-      await ended;
-    };
-  }
-
-  /** A shell in a mount namespace of its own that says `held`, and ends when its input does. */
-  async function startHolder(script: string): Promise<ChildProcess> {
-    const holder = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    const [said] = await once(holder.stdout, 'data');
-    assert.equal(String(said), 'held\n');
-    return holder;
+    return end;
   }
 });
