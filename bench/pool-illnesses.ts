@@ -1,10 +1,9 @@
 // The ways in which a pool of a crowd can be ill, each with what ends it. Knows nothing of what is measured meanwhile.
-import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Reason } from '../src/errors.ts';
 import { readMountTable } from '../src/linux/mount-table.ts';
-import { HungFileSystem } from '../test/hung-file-system.ts';
+import { hangForGood } from '../test/hung-file-system.ts';
 import { mountElsewhere } from '../test/mounted-elsewhere.ts';
 import { waitUntil } from '../test/wait-until.ts';
 import { type CrowdedPool, formatDevice, simulate } from './pool-crowd.ts';
@@ -50,18 +49,8 @@ export const illnesses: readonly Illness[] = [
     beside: 'a hung pool with a caller that nothing can end',
     reason: 'pool-hung',
     async begin({ poolPath }) {
-      const hung = new HungFileSystem(poolPath);
-      try {
-        const caller = await hung.stickCaller('set/data');
-        return async () => {
-          const ended = once(caller, 'exit');
-          hung.end();
-          await ended;
-        };
-      } catch (error) {
-        hung.end();
-        throw error;
-      }
+      const { end } = await hangForGood(poolPath, 'set/data');
+      return end;
     },
   },
   {

@@ -1,6 +1,7 @@
 // A mount whose daemon takes requests and never answers them: what a caller of such a mount hangs in cannot be ended
 // by any signal (famfs daemons that are stuck behave so). For tests of everything that has to survive that.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -52,23 +53,46 @@ export class HungFileSystem {
     }
   }
 
-  /**
-   * Has a process open a file that would be there, and kills it: it does not end before this file system does. Only one whose
-   * request was taken is stuck like that, and others may ask as well.
-   */
-  async stickCaller(file: string): Promise<ChildProcess> {
-    for (;;) {
-      const caller = spawn('cat', [path.join(this.target, file)], { stdio: 'ignore' });
-      await this.takeRequest();
-      caller.kill('SIGKILL');
-      const isStuck = (): boolean => processState(caller.pid ?? 0)?.state === 'D';
-      await waitUntil('it has ended or cannot', () => caller.signalCode !== null || isStuck());
-      if (isStuck()) return caller;
-    }
-  }
-
   end(): void {
     closeSync(this.#fd);
     unmount(this.target, { detach: true });
+  }
+}
+
+/** A file system that hangs, and a process in it that has been killed and does not end before that file system does. */
+export interface HungCaller {
+  readonly caller: ChildProcess;
+  /** Settles when both have ended. */
+  end(): Promise<void>;
+}
+
+/** Mounts a {@link HungFileSystem} and has a process open a file that would be there, and kills it. */
+export async function hangForGood(target: string, file: string): Promise<HungCaller> {
+  const hung = new HungFileSystem(target);
+  try {
+    const caller = await stuckCaller(hung, file);
+    return {
+      caller,
+      async end() {
+        const ended = once(caller, 'exit');
+        hung.end();
+        await ended;
+      },
+    };
+  } catch (error) {
+    hung.end();
+    throw error;
+  }
+}
+
+/** Only a process whose request was taken is stuck, and others may ask as well. */
+async function stuckCaller(hung: HungFileSystem, file: string): Promise<ChildProcess> {
+  for (;;) {
+    const caller = spawn('cat', [path.join(hung.target, file)], { stdio: 'ignore' });
+    await hung.takeRequest();
+    caller.kill('SIGKILL');
+    const isStuck = (): boolean => processState(caller.pid ?? 0)?.state === 'D';
+    await waitUntil('it has ended or cannot', () => caller.signalCode !== null || isStuck());
+    if (isStuck()) return caller;
   }
 }

@@ -3,7 +3,6 @@
 // else. The healthy one serves on all the while; calls of the ill one end with the true cause before their deadline of a
 // second; everybody who asks is told; and when the cause has gone, all is well without a restart.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -12,7 +11,7 @@ import type { Reason } from '../../src/errors.ts';
 import { processState } from '../../src/linux/processes.ts';
 import type { ClusterNode } from '../cluster-node.ts';
 import { writeFileSystem } from '../file-system-writer.ts';
-import { HungFileSystem } from '../hung-file-system.ts';
+import { hangForGood } from '../hung-file-system.ts';
 import { mountElsewhere } from '../mounted-elsewhere.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { outcomeOf } from '../served-csi.ts';
@@ -129,7 +128,13 @@ describe('a pool beside one that is ill', { skip }, () => {
       reason: 'pool-hung',
       code: 'UNAVAILABLE',
       says: /does not answer/,
-      begin: hangForGood,
+      begin: async () => {
+        const { caller, end } = await hangForGood(node.poolPath(illUuid), 'set/data');
+        return () => {
+          assert.equal(processState(caller.pid ?? 0)?.state, 'D', 'it was stuck all the time');
+          return end();
+        };
+      },
     },
     {
       name: 'poisoned',
@@ -232,23 +237,6 @@ describe('a pool beside one that is ill', { skip }, () => {
   async function storageReasons(): Promise<string[]> {
     const { backendHealth } = await driven.calls.nodeGetStorageHealth({}, { timeoutMs: patienceMs });
     return backendHealth.map((each) => each.reason);
-  }
-
-  /** The pool's mount hangs, and a process in it cannot even be killed. */
-  async function hangForGood(): Promise<() => Promise<void>> {
-    const hung = new HungFileSystem(node.poolPath(illUuid));
-    try {
-      const caller = await hung.stickCaller('set/data');
-      return async () => {
-        assert.equal(processState(caller.pid ?? 0)?.state, 'D', 'it was stuck all the time');
-        const ended = once(caller, 'exit');
-        hung.end();
-        await ended;
-      };
-    } catch (error) {
-      hung.end();
-      throw error;
-    }
   }
 
   /** The pool's mount has ended, and before it is made again another mount namespace has the device. */
