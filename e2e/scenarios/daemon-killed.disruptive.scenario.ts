@@ -1,12 +1,11 @@
 // What a cluster tells, and what an administrator does, when a famfs daemon dies (docs/failures.md).
 import assert from 'node:assert/strict';
-import { type Condition, conditionOf } from '../world/conditions.ts';
 import { famfsDaemons } from '../world/driver-pods.ts';
 import { poolOnNode } from '../world/node-report.ts';
+import { poolSays } from '../world/pool-conditions.ts';
 import { scenario } from '../world/scenario.ts';
 import { poolUuid } from '../world/static-volume.ts';
 import { filledClaim } from '../world/tireless-reader.ts';
-import type { World } from '../world/world.ts';
 
 const node = 'node-b';
 
@@ -27,9 +26,8 @@ scenario(
     });
     assert.deepEqual([phase, problem.reason], ['Unhealthy', 'pool-dead']);
     assert.match(problem.message, /daemon/);
-    const ill = await world.until('the pool says so of its node', () => poolSays(world, 'False'));
-    assert.equal(ill.reason, 'PoolDead');
-    assert.match(ill.message, new RegExp(`^On node ${node}: .*daemon`));
+    const { message } = await poolSays(world, 'both', ['NodesServe', 'False', 'PoolDead']);
+    assert.match(message, new RegExp(`^On node ${node}: .*daemon`));
     await world.event('FamfsPool', 'both', new RegExp(`^On node ${node}: .*daemon`));
     const refused = await world.tryInPod('user', 'head', '-c', '3', '/data/data');
     assert.notEqual(refused.status, 0);
@@ -52,15 +50,8 @@ scenario(
     await world.until('the node reports the pool as ready', async () => {
       return (await poolOnNode(world, node, uuid)).phase === 'Ready';
     });
-    await world.until('the pool says that all is well', () => poolSays(world, 'True'));
+    await poolSays(world, 'both', ['NodesServe', 'True']);
     await world.event('FamfsPool', 'both', /^No node .* has a problem/);
   },
   { needs: 'console', timeoutMs: 600_000 },
 );
-
-/** What the FamfsPool says of its nodes, once it has that status. */
-async function poolSays(world: World, status: Condition['status']): Promise<Condition | false> {
-  const pool = await world.read('famfs.io/v1alpha1', 'FamfsPool', 'both');
-  const condition = conditionOf(pool, 'NodesServe');
-  return condition?.status === status && condition;
-}

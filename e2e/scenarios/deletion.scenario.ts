@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { endClaim, volumeOf } from '../world/claimed-volume.ts';
+import { conditionOf } from '../world/conditions.ts';
 import { beginning, countOthers, fill, write } from '../world/file-content.ts';
 import type { KubeObject } from '../world/kube-api.ts';
 import { scenario } from '../world/scenario.ts';
+import { staticVolume } from '../world/static-volume.ts';
 import { storageClass } from '../world/storage-class.ts';
 import type { World } from '../world/world.ts';
 
@@ -14,12 +16,7 @@ const sizeBytes = 4 * 2 ** 20;
 scenario(
   'the memory of a deleted volume is scrubbed and goes to the next of its layout, which shows none of the old bytes on any node',
   async (world) => {
-    // A layout of its own: no other scenario gets the slot.
-    const [uid, gid] = [randomInt(10_000, 2 ** 31), randomInt(10_000, 2 ** 31)].map(String) as [
-      string,
-      string,
-    ];
-    const ownClass = await storageClass(world, 'own', { pool: 'both', uid, gid });
+    const ownClass = await ownLayout(world);
     const first = await filledVolume(world, ownClass);
     await world.endPod('first');
     await endClaim(world, 'first');
@@ -76,6 +73,31 @@ scenario(
   },
 );
 
+scenario(
+  'the memory of a deleted volume that a static volume shows to a pod is not scrubbed, which its record says, before that pod has ended',
+  async (world) => {
+    const first = await filledVolume(world, await ownLayout(world));
+    const { path } = first.spec.csi.volumeAttributes;
+    const byHand = await staticVolume(world, { name: 'by-hand', pool: 'both', path });
+    await world.pod({ name: 'holder', node: 'node-b', volumes: [{ claim: byHand }] });
+    await world.endPod('first');
+    await endClaim(world, 'first');
+    await world.until('the record says who has it', async () => {
+      const ready = conditionOf((await leftoverOf(world, first)) ?? {}, 'Ready');
+      return ready?.reason === 'VolumeInUse' && /node node-b has it mounted/.test(ready.message);
+    });
+    assert.equal(await countOthers(world, 'holder', '/data/data', 'x'), 0);
+    await world.endPod('holder');
+    await world.until('the slot can be used again', () => reusableSlot(world, first));
+  },
+);
+
+/** A class whose layout no other scenario has: none gets its slots. @returns its name */
+async function ownLayout(world: World): Promise<string> {
+  const own = (): string => String(randomInt(10_000, 2 ** 31));
+  return storageClass(world, 'own', { pool: 'both', uid: own(), gid: own() });
+}
+
 /** A volume that a pod on the node that is not the master has filled. */
 async function filledVolume(world: World, storageClassName: string): Promise<KubeObject> {
   await world.claim('first', storageClassName, String(sizeBytes));
@@ -85,10 +107,13 @@ async function filledVolume(world: World, storageClassName: string): Promise<Kub
   return volumeOf(world, 'first');
 }
 
-async function reusableSlot(world: World, { spec }: KubeObject): Promise<KubeObject | undefined> {
+async function reusableSlot(world: World, volume: KubeObject): Promise<KubeObject | undefined> {
+  const record = await leftoverOf(world, volume);
+  return record?.status?.phase === 'Reusable' ? record : undefined;
+}
+
+/** The record of what a deleted volume left. */
+async function leftoverOf(world: World, { spec }: KubeObject): Promise<KubeObject | undefined> {
   const records = await world.api.list(apiVersion, 'FamfsVolume');
-  return records.find(
-    (record) =>
-      record.spec.leftover?.formerVolumeID === spec.csi.volumeHandle && record.status?.phase === 'Reusable',
-  );
+  return records.find((record) => record.spec.leftover?.formerVolumeID === spec.csi.volumeHandle);
 }

@@ -108,29 +108,28 @@ async function placed(
   }
 }
 
-/** Waits until both kubelet's registration and the node's labels say that it sees these pools and no other. */
+/** Waits until the node is known to see these pools and no other. */
 async function sees(world: World, uuids: readonly string[]): Promise<void> {
   const wanted = uuids.map(poolLabel).sort();
-  await world.until(`${node} is known to see ${uuids.length} pools`, async () => {
-    const { metadata, spec } = await world.read('storage.k8s.io/v1', 'CSINode', node);
-    const { metadata: ofNode } = await world.read('v1', 'Node', node);
-    const isPool = (key: string): boolean => key.startsWith(poolLabel(''));
-    const driver = spec.drivers.find(({ name }: { readonly name: string }) => name === 'csi.famfs.io');
-    assert.ok(driver, `${metadata.name} has the driver registered`);
-    const registered = (driver.topologyKeys ?? []).filter(isPool).sort();
-    const labelled = Object.keys(ofNode.labels).filter(isPool).sort();
-    return isDeepStrictEqual(registered, wanted) && isDeepStrictEqual(labelled, wanted);
-  });
+  await world.until(`${node} is known to see ${uuids.length} pools`, async () =>
+    isDeepStrictEqual(await seenPools(world), wanted),
+  );
 }
 
-/** Whether both kubelet's registration and the node's label say that it sees the pool; undefined while they disagree. */
+/** Whether the node is known to see the pool; undefined while that is being made known. */
 async function isKnown(world: World, key: string): Promise<boolean | undefined> {
+  return (await seenPools(world))?.includes(key);
+}
+
+/** The labels of the pools that the node sees, as kubelet registered them and as the node has them; undefined while the two differ. */
+async function seenPools(world: World): Promise<readonly string[] | undefined> {
   const { spec } = await world.read('storage.k8s.io/v1', 'CSINode', node);
   const { metadata } = await world.read('v1', 'Node', node);
+  const ofPools = (keys: readonly string[]): string[] =>
+    keys.filter((key) => key.startsWith(poolLabel(''))).sort();
   const driver = spec.drivers.find(({ name }: { readonly name: string }) => name === 'csi.famfs.io');
-  const registered = driver?.topologyKeys.includes(key) ?? false;
-  const labelled = metadata.labels[key] === 'true';
-  return registered === labelled ? registered : undefined;
+  const registered = ofPools(driver?.topologyKeys ?? []);
+  return isDeepStrictEqual(registered, ofPools(Object.keys(metadata.labels))) ? registered : undefined;
 }
 
 /** Memory as a node has it. */

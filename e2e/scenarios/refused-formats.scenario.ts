@@ -1,5 +1,6 @@
 // What a FamfsPool says that asks for a file system where none can be made.
-import { conditionOf } from '../world/conditions.ts';
+import assert from 'node:assert/strict';
+import { poolSays } from '../world/pool-conditions.ts';
 import { scenario } from '../world/scenario.ts';
 import type { World } from '../world/world.ts';
 
@@ -20,9 +21,7 @@ async function isRefused(world: World, device: string, reason: string, says: Reg
   const format = { nodeName: 'node-a', device, logSize: '8Mi' };
   const spec = { format, writes: 'Forbidden', deletedVolumes: 'Keep' };
   await world.apply({ apiVersion, kind, metadata: { name }, spec });
-  await world.until(`Formatted is False for ${reason}`, async () => {
-    const formatted = conditionOf(await world.read(apiVersion, kind, name), 'Formatted');
-    return formatted?.status === 'False' && formatted.reason === reason && says.test(formatted.message);
-  });
+  const { message } = await poolSays(world, name, ['Formatted', 'False', reason]);
+  assert.match(message, says);
   await world.event(kind, name, says);
 }

@@ -11,6 +11,7 @@ import type { World } from './world.ts';
 
 // The newer way to wait never ends for a DaemonSet whose pods wait to be deleted.
 const waiting = ['--wait=legacy', '--timeout', '240s'];
+const upgrade = ['upgrade', '--install', releaseName];
 
 /** What the driver was installed with. */
 export function driverValuesOf(world: World): Fields {
@@ -22,7 +23,21 @@ export function driverValuesOf(world: World): Fields {
  * @param chart a folder or a package; this checkout's unless given
  */
 export function upgradeDriver(world: World, values: Fields, chart = chartFolder): void {
-  helm(world, ['upgrade', '--install', releaseName, chart, ...waiting, '--values', '-'], values);
+  helm(world, [...upgrade, chart, ...waiting, '--values', '-'], values);
+}
+
+/** Brings the driver to these values, and waits for nothing. */
+export function changeDriver(world: World, values: Fields): void {
+  helm(world, [...upgrade, chartFolder, '--values', '-'], values);
+}
+
+/** What Helm says when it has waited in vain for the driver as it is. @throws Error when it has not waited in vain */
+export function vainWait(world: World): string {
+  const values = driverValuesOf(world);
+  const waiting = ['--wait=legacy', '--timeout', '10s'];
+  const { status, stderr } = tryHelm(world, [...upgrade, chartFolder, ...waiting, '--values', '-'], values);
+  assert.notEqual(status, 0, 'helm upgrade --wait has found the driver ready');
+  return stderr;
 }
 
 /** The version of the chart that the driver is installed by. */
@@ -102,9 +117,12 @@ export async function withMounterValues(world: World, changed: Fields): Promise<
 }
 
 function helm(world: World, args: readonly string[], values?: Fields): string {
-  const input = values === undefined ? '' : JSON.stringify(values);
-  const all = [...args, '--namespace', driverNamespace];
-  const { status, stdout, stderr } = runHelm(all, input, world.ground.kubeconfig);
-  assert.equal(status, 0, `helm ${all.join(' ')}: ${stderr}`);
+  const { status, stdout, stderr } = tryHelm(world, args, values);
+  assert.equal(status, 0, `helm ${args.join(' ')}: ${stderr}`);
   return stdout;
+}
+
+function tryHelm(world: World, args: readonly string[], values?: Fields) {
+  const input = values === undefined ? '' : JSON.stringify(values);
+  return runHelm([...args, '--namespace', driverNamespace], input, world.ground.kubeconfig);
 }

@@ -126,7 +126,7 @@ describe('a race for the path of a target', { skip }, () => {
   };
 
   it('is never won by links: nothing foreign is bound, mounted on, unmounted or removed', async (t) => {
-    const cycles = effort(600);
+    const cycles = effort(10_000);
     const { attack, targets } = prepare('race');
     const ends = new Ends();
     const faults: string[] = [];
