@@ -12,6 +12,8 @@ import type { World } from '../world/world.ts';
 
 const apiVersion = 'famfs.io/v1alpha1';
 const sizeBytes = 4 * 2 ** 20;
+const scrubbedMs = 240_000;
+const timeoutMs = 600_000;
 
 scenario(
   'the memory of a deleted volume is scrubbed and goes to the next of its layout, which shows none of the old bytes on any node',
@@ -20,7 +22,7 @@ scenario(
     const first = await filledVolume(world, ownClass);
     await world.endPod('first');
     await endClaim(world, 'first');
-    const slot = await world.until('the slot can be used again', () => reusableSlot(world, first));
+    const slot = await reusableSlot(world, first);
     assert.equal(`v/${slot.spec.slot}`, first.spec.csi.volumeAttributes.path);
     await world.claim('second', ownClass, String(sizeBytes));
     const volumes = [{ claim: 'second' }];
@@ -36,6 +38,7 @@ scenario(
       assert.equal(await countOthers(world, pod, '/data/data'), 0);
     }
   },
+  { timeoutMs },
 );
 
 scenario(
@@ -82,14 +85,19 @@ scenario(
     await world.pod({ name: 'holder', node: 'node-b', volumes: [{ claim: byHand }] });
     await world.endPod('first');
     await endClaim(world, 'first');
-    await world.until('the record says who has it', async () => {
-      const ready = conditionOf((await leftoverOf(world, first)) ?? {}, 'Ready');
-      return ready?.reason === 'VolumeInUse' && /node node-b has it mounted/.test(ready.message);
-    });
+    await world.until(
+      'the record says who has it',
+      async () => {
+        const ready = conditionOf((await leftoverOf(world, first)) ?? {}, 'Ready');
+        return ready?.reason === 'VolumeInUse' && /node node-b has it mounted/.test(ready.message);
+      },
+      scrubbedMs,
+    );
     assert.equal(await countOthers(world, 'holder', '/data/data', 'x'), 0);
     await world.endPod('holder');
-    await world.until('the slot can be used again', () => reusableSlot(world, first));
+    await reusableSlot(world, first);
   },
+  { timeoutMs },
 );
 
 /** A class whose layout no other scenario has: none gets its slots. @returns its name */
@@ -107,9 +115,13 @@ async function filledVolume(world: World, storageClassName: string): Promise<Kub
   return volumeOf(world, 'first');
 }
 
-async function reusableSlot(world: World, volume: KubeObject): Promise<KubeObject | undefined> {
-  const record = await leftoverOf(world, volume);
-  return record?.status?.phase === 'Reusable' ? record : undefined;
+/** What a deleted volume left, once the next can have it. Nodes have to report twice before, which an idle one does once a minute. */
+function reusableSlot(world: World, volume: KubeObject): Promise<KubeObject> {
+  const see = async (): Promise<KubeObject | false> => {
+    const record = await leftoverOf(world, volume);
+    return record?.status?.phase === 'Reusable' && record;
+  };
+  return world.until('the slot can be used again', see, scrubbedMs);
 }
 
 /** The record of what a deleted volume left. */

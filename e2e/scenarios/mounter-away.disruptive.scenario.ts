@@ -1,0 +1,103 @@
+// What a cluster tells when the mounter of a node cannot come up, or cannot serve, and that all goes on when it can.
+import assert from 'node:assert/strict';
+import { conditionOf, isReady } from '../world/conditions.ts';
+import { driverPod, driverPods, mounters, replacePod } from '../world/driver-pods.ts';
+import { changeDriver, driverValuesOf, vainWait } from '../world/driver-release.ts';
+import { containersOf, killContainer } from '../world/node-containers.ts';
+import { reportOf } from '../world/node-report.ts';
+import { scenario } from '../world/scenario.ts';
+import { simulatedNode } from '../world/static-volume.ts';
+import { filledClaim, TirelessReader } from '../world/tireless-reader.ts';
+import type { World } from '../world/world.ts';
+
+const node = 'node-b';
+const onDisk = '/var/lib/famfs-csi/not-memory';
+
+scenario(
+  'a mounter cannot come up: its pod says why, its node that no mounter answers, Helm waits in vain; pods there read on, those that start or end wait, and do so when it is mended',
+  async (world) => {
+    const claim = await filledClaim(world, 'both', 'node-a');
+    const volumes = [{ claim, readOnly: true }];
+    const reader = await TirelessReader.start(world, 'reader', node, claim);
+    await world.pod({ name: 'ends', node, volumes });
+    const values = driverValuesOf(world);
+    let isMended = false;
+    const mend = async (): Promise<void> => {
+      if (isMended) return;
+      isMended = true;
+      changeDriver(world, values);
+      await replacePod(world, mounters, node);
+      world.console.on(node, 'rmdir', onDisk);
+    };
+    world.undoAtEnd('a mounter cannot come up', mend);
+    changeDriver(world, { ...values, simulator: { ...values.simulator, memory: onDisk } });
+    for (const pod of await driverPods(world, mounters, node)) await world.removed(pod);
+
+    const told = await world.until('the init container says what is wrong', () => initMessage(world));
+    assert.match(told, /not-memory is not on tmpfs/);
+    await world.until(`${node} says that no mounter answers`, async () => {
+      const ready = conditionOf(await world.read('famfs.io/v1alpha1', 'FamfsNode', node), 'Ready');
+      return ready?.status === 'False' && ready.reason === 'MounterUnavailable';
+    });
+    await world.startPod({ name: 'newcomer', node, volumes });
+    await world.event('Pod', 'newcomer', /mounter/);
+    const ends = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'ends', namespace: world.namespace } };
+    await world.api.remove(ends);
+    await reader.readsOn();
+    assert.match(vainWait(world), /famfs-csi-node|deadline|timed out/);
+    assert.notEqual(await world.api.get(ends), undefined);
+
+    await mend();
+    await world.podReady('newcomer');
+    await world.until('the pod that waited has ended', async () => (await world.api.get(ends)) === undefined);
+    await world.until(`${node} is ready`, () => nodeIsReady(world));
+    await reader.neverNoticed();
+  },
+  { needs: 'console', timeoutMs: 900_000 },
+);
+
+scenario(
+  'a node has no famfs: it says so of memory that is not mounted, pods with volumes that are mounted start and read there, and it looks again when famfs is there',
+  async (world) => {
+    const famfs = `${simulatedNode(node)}/bin/famfs`;
+    const claim = await filledClaim(world, 'both', 'node-a');
+    const reader = await TirelessReader.start(world, 'reader', node, claim);
+    const putBack = (): string =>
+      world.console.on(node, 'sh', '-c', `test -e ${famfs} || mv ${famfs}.away ${famfs}`);
+    world.undoAtEnd('famfs is away', () => void putBack());
+    world.console.on(node, 'mv', famfs, `${famfs}.away`);
+    const [mounter = assert.fail('the pod has no container')] = containersOf(
+      await driverPod(world, mounters, node),
+    );
+    killContainer(world, mounter);
+
+    const message = await spareMemorySays(world, 'famfs-missing');
+    assert.match(message, new RegExp(`no program ${famfs}. Install famfs on the host`));
+    await world.until(`${node} is ready`, () => nodeIsReady(world));
+    await world.pod({ name: 'newcomer', node, volumes: [{ claim, readOnly: true }] });
+    putBack();
+    await spareMemorySays(world, 'superblock-refused');
+    await reader.neverNoticed();
+  },
+  { needs: 'console', timeoutMs: 600_000 },
+);
+
+/** Waits until the node says this of memory that carries nothing. @returns the message */
+function spareMemorySays(world: World, reason: string): Promise<string> {
+  return world.until(`${node} says ${reason} of spare memory`, async () => {
+    const { devices } = await reportOf(world, node);
+    const device = devices.find(({ name }: { readonly name: string }) => name === 'dax5.0');
+    return device?.problem?.reason === reason && device.problem.message;
+  });
+}
+
+/** What the init container of the node's mounter ended with. */
+async function initMessage(world: World): Promise<string | undefined> {
+  const [pod] = await driverPods(world, mounters, node);
+  const [status] = pod?.status.initContainerStatuses ?? [];
+  return (status?.state.terminated ?? status?.lastState.terminated)?.message;
+}
+
+async function nodeIsReady(world: World): Promise<boolean> {
+  return isReady(await world.read('famfs.io/v1alpha1', 'FamfsNode', node));
+}
