@@ -34,8 +34,8 @@ export function changeDriver(world: World, values: Fields): void {
 /** What Helm says when it has waited in vain for the driver as it is. @throws Error when it has not waited in vain */
 export function vainWait(world: World): string {
   const values = driverValuesOf(world);
-  const waiting = ['--wait=legacy', '--timeout', '10s'];
-  const { status, stderr } = tryHelm(world, [...upgrade, chartFolder, ...waiting, '--values', '-'], values);
+  const briefly = ['--wait', '--timeout', '10s'];
+  const { status, stderr } = tryHelm(world, [...upgrade, chartFolder, ...briefly, '--values', '-'], values);
   assert.notEqual(status, 0, 'helm upgrade --wait has found the driver ready');
   return stderr;
 }

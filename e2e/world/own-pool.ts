@@ -58,8 +58,11 @@ export function resetRefusal(world: World, name: string): Promise<string> {
 async function wipe(world: World, device: string): Promise<void> {
   const { namespace } = world;
   for (const pod of await world.api.list('v1', 'Pod', namespace)) await world.removed(pod);
-  for (const claim of await world.api.list('v1', 'PersistentVolumeClaim', namespace))
-    if (claim.status?.phase === 'Bound') await endClaim(world, claim.metadata.name);
+  for (const claim of await world.api.list('v1', 'PersistentVolumeClaim', namespace)) {
+    // Of one that was made by hand the volume stays, as administrators want it.
+    if (claim.spec.storageClassName === '') await world.removed(claim);
+    else if (claim.status?.phase === 'Bound') await endClaim(world, claim.metadata.name);
+  }
   const { status } = await world.read(apiVersion, 'FamfsPool', namespace);
   for (const record of await recordsOf(world, status?.fileSystemUUID)) await world.removed(record);
   const superblock = `/dev/shm/famfs-csi-sim/${device}/superblock`;
