@@ -29,6 +29,7 @@ const timeoutMs = 900_000;
 const suiteTimeoutMs = 1_800_000;
 const namespaceTimeoutMs = 120_000;
 const slowest = [
+  'deletion',
   'rights',
   'pool-settings',
   'sub-paths',
