@@ -8,6 +8,7 @@ import { type HostileString, hostileStrings } from '../hostile-strings.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { encodeWire, type WireMessage } from './protobuf-wire.ts';
 import { RawGrpc } from './raw-grpc.ts';
+import { assertPlainArguments, recordArguments, recordedCommands } from './recorded-commands.ts';
 import { type MadeVolume, StressedHost } from './stressed-host.ts';
 import { servicesOf, type TextField, textFieldsOf, withText } from './text-fields.ts';
 import { bytes, isVisible, opaqueId } from './text-rules.ts';
@@ -18,6 +19,7 @@ after(assertNothingLeaked);
 /** The answer to a text, undefined for INVALID_ARGUMENT; of a field in a map, with the size that the map has with it. */
 type Rule = (text: string, mapBytes: number) => string | undefined;
 
+const everyNthName = 6;
 const parameters = { layout: 'files', fileCount: '1', fileMode: '0644' };
 const claimKeys = { 'csi.storage.k8s.io/pvc/name': 'claim', 'csi.storage.k8s.io/pvc/namespace': 'team' };
 const secret: Rule = (_text, mapBytes) => (mapBytes <= 4096 ? 'OK' : undefined);
@@ -47,8 +49,7 @@ function rulesFor(pool: string): Readonly<Record<string, Rule>> {
   });
   return {
     // Far more than there is room for, so that a name that is taken makes nothing.
-    'CreateVolume name': (text) =>
-      text !== '' && bytes(text) <= 128 && isVisible(text) ? 'RESOURCE_EXHAUSTED' : undefined,
+    'CreateVolume name': (text) => (isName(text) ? 'RESOURCE_EXHAUSTED' : undefined),
     ...ofCapability('CreateVolume', emptyOnly),
     'CreateVolume parameters.*key': foreignKey,
     // The volume that has this name is in another pool.
@@ -102,6 +103,10 @@ function rulesFor(pool: string): Readonly<Record<string, Rule>> {
   };
 }
 
+function isName(text: string): boolean {
+  return text !== '' && bytes(text) <= 128 && isVisible(text);
+}
+
 function opaqueOf(answer: string): Rule {
   const rule = opaqueId(answer);
   return (text) => rule(text, { kubelet: '', targetParent: '', mapBytes: 0 });
@@ -117,7 +122,10 @@ describe('every text of every call of the Controller service, with every hostile
   let made: MadeVolume;
 
   before(async () => {
-    stressed = await StressedHost.start({ roomBytes: 4n << 20n });
+    stressed = await StressedHost.start({
+      roomBytes: 1n << 30n,
+      prepare: (node) => node.spoil(recordArguments),
+    });
     made = await stressed.makeSlots(1, parameters);
   });
   after(async () => {
@@ -164,6 +172,27 @@ describe('every text of every call of the Controller service, with every hostile
     assert.deepEqual(wrong.slice(0, 20), [], `${wrong.length} answers are not as they should be`);
     assert.deepEqual(await stressed.clear(), { published: 0, volumes: 1 });
     stressed.assertUnchanged(footprint);
+    await stressed.assertUnharmed();
+  });
+
+  it('never becomes an argument of a famfs command, where volumes are made under it', async (t) => {
+    const all = hostileStrings.flatMap(({ text }) => (text !== undefined && isName(text) ? [text] : []));
+    // Each takes famfs half a second.
+    const names = all.filter((_, index) => index % everyNthName === 0);
+    const { calls } = stressed.controller;
+    for (const name of names)
+      await calls.createVolume({
+        name,
+        capacityRange: { requiredBytes: 2n << 20n },
+        volumeCapabilities: [{ mount: {}, accessMode: { mode: 5 } }],
+        parameters,
+      });
+    assert.equal((await stressed.clear()).volumes, names.length);
+    const commands = recordedCommands(stressed.node.notes());
+    const made = commands.filter(([, verb]) => verb === 'creat');
+    assert.ok(made.length >= names.length, `${made.length} files for ${names.length} volumes`);
+    for (const command of commands) assertPlainArguments(command, stressed.node.places.root);
+    t.diagnostic(`${names.length} volumes, ${commands.length} recorded famfs commands`);
     await stressed.assertUnharmed();
   });
 });

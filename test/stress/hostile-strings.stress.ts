@@ -9,6 +9,7 @@ import { type HostileString, hostileStrings } from '../hostile-strings.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { encodeWire, type WireMessage } from './protobuf-wire.ts';
 import { RawGrpc } from './raw-grpc.ts';
+import { assertPlainArguments, recordArguments, recordedCommands } from './recorded-commands.ts';
 import { publishedPath, StressedNode } from './stressed-node.ts';
 import { servicesOf, type TextField, textFieldsOf, withText } from './text-fields.ts';
 import {
@@ -107,7 +108,7 @@ describe('every text of every call, with every hostile string,', { skip }, () =>
   });
 
   it('never becomes an option of a famfs command', (t) => {
-    const calls = recordedCalls(stressed.node.notes());
+    const calls = recordedCommands(stressed.node.notes());
     assert.ok(calls.length > 0, 'the wrapper of the famfs programs has recorded nothing');
     for (const call of calls) assertPlainArguments(call, stressed.node.places.root);
     t.diagnostic(`${calls.length} recorded famfs commands`);
@@ -274,27 +275,4 @@ function report(t: TestContext, trials: readonly FieldTrial[]): void {
   const all = [...totals.values()].reduce((sum, count) => sum + count, 0);
   const codes = [...totals].map(([code, count]) => `${code} ${count}`).join(', ');
   t.diagnostic(`${hostileStrings.length} strings, ${trials.length} fields, ${all} requests: ${codes}`);
-}
-
-/** Shell text that writes down program and arguments, parted by a character that no argument has. */
-const recordArguments = `{ printf '%s' "\${0##*/}"; for each in "$@"; do printf '\\037%s' "$each"; done; echo; } >> "$NOTES"`;
-
-function recordedCalls(notes: readonly string[]): string[][] {
-  return notes.map((line) => line.split('\u001f'));
-}
-
-/** Each argument is a word of the driver's own, an option of its own, or a path of the node. */
-function assertPlainArguments([program = '', ...args]: readonly string[], nodeRoot: string): void {
-  const words = new Set(['mount', 'logplay', 'fsck', '--fuse', '--nofuse', '-D', '-M', '-L']);
-  for (const argument of args) {
-    const shown = `${program} ${JSON.stringify(args)}`;
-    if (words.has(argument)) continue;
-    const value = argument.startsWith('--shadow=') ? argument.slice('--shadow='.length) : argument;
-    assert.ok(value.startsWith(`${nodeRoot}/`), `an argument that is no path of the node: ${shown}`);
-    assert.match(value, /^[A-Za-z0-9/._-]+$/, `a path with more than plain characters: ${shown}`);
-    assert.ok(
-      value.split('/').every((part) => !part.startsWith('-')),
-      `a part of a path like an option: ${shown}`,
-    );
-  }
 }
