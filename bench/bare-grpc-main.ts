@@ -2,11 +2,12 @@
 // the library costs, whatever is built upon it. Knows no figure.
 import { parseArgs } from 'node:util';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { offeredNodeCapabilities } from '../src/csi/node-service.ts';
 import { nodeService } from '../src/csi/protocol.ts';
 
 const { values } = parseArgs({ options: { socket: { type: 'string', default: '' } } });
 const { path, response } = nodeService.methods.nodeGetCapabilities;
-const answer = response.encode({ capabilities: [1, 2, 3, 4].map((type) => ({ rpc: { type } })) });
+const answer = response.encode({ capabilities: offeredNodeCapabilities });
 const asItIs = (bytes: Buffer): Buffer => bytes;
 
 const server = new Server({ 'grpc.enable_channelz': 0 });

@@ -19,9 +19,13 @@ export interface NodeServiceOptions {
 
 const { GET_VOLUME_STATS, SINGLE_NODE_MULTI_WRITER, GET_VOLUME_HEALTH, GET_STORAGE_HEALTH } =
   nodeCapabilities;
-const capabilities = [GET_VOLUME_STATS, SINGLE_NODE_MULTI_WRITER, GET_VOLUME_HEALTH, GET_STORAGE_HEALTH].map(
-  (type) => ({ rpc: { type } }),
-);
+/** What NodeGetCapabilities names. */
+export const offeredNodeCapabilities = [
+  GET_VOLUME_STATS,
+  SINGLE_NODE_MULTI_WRITER,
+  GET_VOLUME_HEALTH,
+  GET_STORAGE_HEALTH,
+].map((type) => ({ rpc: { type } }));
 
 /** Handlers of the Node service. */
 export function nodeHandlers(options: NodeServiceOptions): Handlers<NodeService> {
@@ -55,7 +59,7 @@ export function nodeHandlers(options: NodeServiceOptions): Handlers<NodeService>
       checkedMap(request.secrets, 'secrets', { secret: true });
       return { backendHealth: storageHealthEntries(mounter.view) };
     },
-    nodeGetCapabilities: async () => ({ capabilities }),
+    nodeGetCapabilities: async () => ({ capabilities: offeredNodeCapabilities }),
     nodeGetInfo: async () => ({ nodeId, accessibleTopology: { segments: topologyOf(mounter.view) } }),
     nodeStageVolume: noStaging,
     nodeUnstageVolume: noStaging,

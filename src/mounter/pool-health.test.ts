@@ -1,12 +1,11 @@
 // What a mounter does when a pool's daemon, memory, identity or device is not what it was: rules 3, 4 and 7.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterNode } from '../../test/cluster-node.ts';
 import { HungFileSystem } from '../../test/hung-file-system.ts';
+import { holdInNamespace, mountElsewhere } from '../../test/mounted-elsewhere.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
 import type { RunningMounter } from '../../test/running-mounter.ts';
 import { makeSamples, sampleText } from '../../test/sample-data.ts';
@@ -220,7 +219,7 @@ describe('a pool that is not what it was', { skip }, () => {
   });
 
   it('is not taken from under a copy of its mount that another namespace keeps', async () => {
-    const copy = await holdInNamespace('echo held; read -r _');
+    const copy = (await holdInNamespace('echo held; read -r _')) ?? assert.fail('there is no copy');
     try {
       process.kill(daemon(), 'SIGKILL');
       await mounter.untilProblem(poolUuid, 'pool-dead');
@@ -237,11 +236,14 @@ describe('a pool that is not what it was', { skip }, () => {
 
   it('is not begun while another namespace has its device, and says which process does', async () => {
     const place = path.join(cluster.directory, 'famfs-elsewhere');
-    const famfs = `FAMFS_SIM_TMP=${node.places.root}/run/tmp ${node.places.root}/bin/famfs`;
-    const mount = `mkdir ${place} && ${famfs} mount --fuse ${node.device('dax2.0')} ${place} >&2`;
-    const { lateUuid, holder } = await node.plugAnd('dax2.0', async () => ({
+    const { lateUuid, end } = await node.plugAnd('dax2.0', async () => ({
       lateUuid: await node.format('dax2.0'),
-      holder: await holdInNamespace(`${mount} && echo held; read -r _; umount ${place}`),
+      end: await mountElsewhere({
+        famfs: `${node.places.root}/bin/famfs`,
+        device: node.device('dax2.0'),
+        place,
+        env: { FAMFS_SIM_TMP: `${node.places.root}/run/tmp` },
+      }),
     }));
     try {
       const state = await mounter.until('the device is held', (each) => {
@@ -253,7 +255,7 @@ describe('a pool that is not what it was', { skip }, () => {
       await assert.rejects(bind(newTarget(), lateUuid), { reason: 'pool-not-found', message: says });
       assert.equal(cluster.mountPoints().includes(node.poolPath(lateUuid)), false);
     } finally {
-      await holder.end();
+      await end();
     }
     await mounter.ready(lateUuid);
   });
@@ -274,23 +276,4 @@ describe('a pool that is not what it was', { skip }, () => {
     assert.equal(mounter.pool(poolUuid)?.phase, poolPhase.POOL_PHASE_LOST);
     await assert.rejects(bind(target), { reason: 'pool-reformatted' });
   });
-
-  /** A shell in a mount namespace of its own, with copies of all mounts, that says `held` and then waits. */
-  async function holdInNamespace(
-    script: string,
-  ): Promise<{ process: ChildProcess; end: () => Promise<void> }> {
-    const holder = spawn('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
-    const [said] = await once(holder.stdout, 'data');
-    assert.equal(String(said), 'held\n');
-    return {
-      process: holder,
-      end: async () => {
-        const ended = once(holder, 'exit');
-        holder.stdin.end('\n');
-        await ended;
-      },
-    };
-  }
 });

@@ -8,7 +8,12 @@ import { type HostileString, hostileStrings } from '../hostile-strings.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { encodeWire, type WireMessage } from './protobuf-wire.ts';
 import { RawGrpc } from './raw-grpc.ts';
-import { assertPlainArguments, recordArguments, recordedCommands } from './recorded-commands.ts';
+import {
+  assertPlainArguments,
+  recordArguments,
+  recordedCommands,
+  wordsOfMakers,
+} from './recorded-commands.ts';
 import { type MadeVolume, StressedHost } from './stressed-host.ts';
 import { servicesOf, type TextField, textFieldsOf, withText } from './text-fields.ts';
 import { bytes, isVisible, opaqueId } from './text-rules.ts';
@@ -123,7 +128,7 @@ describe('every text of every call of the Controller service, with every hostile
 
   before(async () => {
     stressed = await StressedHost.start({
-      roomBytes: 1n << 30n,
+      roomBytes: 128n << 20n,
       prepare: (node) => node.spoil(recordArguments),
     });
     made = await stressed.makeSlots(1, parameters);
@@ -179,19 +184,12 @@ describe('every text of every call of the Controller service, with every hostile
     const all = hostileStrings.flatMap(({ text }) => (text !== undefined && isName(text) ? [text] : []));
     // Each takes famfs half a second.
     const names = all.filter((_, index) => index % everyNthName === 0);
-    const { calls } = stressed.controller;
-    for (const name of names)
-      await calls.createVolume({
-        name,
-        capacityRange: { requiredBytes: 2n << 20n },
-        volumeCapabilities: [{ mount: {}, accessMode: { mode: 5 } }],
-        parameters,
-      });
+    for (const name of names) await stressed.makeVolume(name, parameters);
     assert.equal((await stressed.clear()).volumes, names.length);
     const commands = recordedCommands(stressed.node.notes());
     const made = commands.filter(([, verb]) => verb === 'creat');
     assert.ok(made.length >= names.length, `${made.length} files for ${names.length} volumes`);
-    for (const command of commands) assertPlainArguments(command, stressed.node.places.root);
+    for (const command of commands) assertPlainArguments(command, stressed.node.places.root, wordsOfMakers);
     t.diagnostic(`${names.length} volumes, ${commands.length} recorded famfs commands`);
     await stressed.assertUnharmed();
   });

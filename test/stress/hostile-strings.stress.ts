@@ -9,7 +9,12 @@ import { type HostileString, hostileStrings } from '../hostile-strings.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../private-mounts.ts';
 import { encodeWire, type WireMessage } from './protobuf-wire.ts';
 import { RawGrpc } from './raw-grpc.ts';
-import { assertPlainArguments, recordArguments, recordedCommands } from './recorded-commands.ts';
+import {
+  assertPlainArguments,
+  recordArguments,
+  recordedCommands,
+  wordsOfReaders,
+} from './recorded-commands.ts';
 import { publishedPath, StressedNode } from './stressed-node.ts';
 import { servicesOf, type TextField, textFieldsOf, withText } from './text-fields.ts';
 import {
@@ -110,7 +115,7 @@ describe('every text of every call, with every hostile string,', { skip }, () =>
   it('never becomes an option of a famfs command', (t) => {
     const calls = recordedCommands(stressed.node.notes());
     assert.ok(calls.length > 0, 'the wrapper of the famfs programs has recorded nothing');
-    for (const call of calls) assertPlainArguments(call, stressed.node.places.root);
+    for (const call of calls) assertPlainArguments(call, stressed.node.places.root, wordsOfReaders);
     t.diagnostic(`${calls.length} recorded famfs commands`);
   });
 });

@@ -88,26 +88,27 @@ export class StressedHost {
 
   /** Makes volumes as a provisioner does that asks again, all at once, and deletes all but the first, whose slots are left for others. */
   async makeSlots(count: number, parameters: Readonly<Record<string, string>>): Promise<MadeVolume> {
-    const capability = { mount: {}, accessMode: { mode: accessModes.MULTI_NODE_MULTI_WRITER } };
-    const makeOne = async (index: number): Promise<MadeVolume> => {
-      const request = {
-        name: `early-${index}`,
-        capacityRange: { requiredBytes: 2n << 20n },
-        volumeCapabilities: [capability],
-        parameters,
-      };
-      const options = { timeoutMs: patienceMs };
-      const { volume } = await this.controller.calls.createVolume(request, options);
-      const path = volume?.volumeContext.path;
-      if (volume == null || path === undefined) throw new TypeError('the answer has no volume with a path');
-      return { volumeId: volume.volumeId, path };
-    };
+    const makeOne = (index: number) => this.makeVolume(`early-${index}`, parameters);
     const [first, ...others] = await Promise.all([
       makeOne(0),
       ...Array.from({ length: count - 1 }, (_, index) => makeOne(index + 1)),
     ]);
     for (const { volumeId } of others) await this.controller.calls.deleteVolume({ volumeId });
     return first;
+  }
+
+  /** Makes a volume of 2 MiB that pods may write to. */
+  async makeVolume(name: string, parameters: Readonly<Record<string, string>>): Promise<MadeVolume> {
+    const request = {
+      name,
+      capacityRange: { requiredBytes: 2n << 20n },
+      volumeCapabilities: [{ mount: {}, accessMode: { mode: accessModes.MULTI_NODE_MULTI_WRITER } }],
+      parameters,
+    };
+    const { volume } = await this.controller.calls.createVolume(request, { timeoutMs: patienceMs });
+    const path = volume?.volumeContext.path;
+    if (volume == null || path === undefined) throw new TypeError('the answer has no volume with a path');
+    return { volumeId: volume.volumeId, path };
   }
 
   footprint(): Footprint {
