@@ -18,6 +18,7 @@ import type { EventObject } from '../src/kubernetes/event-recorder.ts';
 import type { FamfsPool } from '../src/kubernetes/famfs-pool.ts';
 import type { FamfsVolume } from '../src/kubernetes/famfs-volume.ts';
 import type { Lease } from '../src/kubernetes/lease.ts';
+import { poolFinalizer } from '../src/kubernetes/pool-finalizer.ts';
 import { events, famfsPools, famfsVolumes, leases } from '../src/kubernetes/resources.ts';
 import { type Calls, createClient } from '../src/rpc/client.ts';
 import type { Decoded, Encodable } from '../src/rpc/codec.ts';
@@ -132,6 +133,11 @@ describe('famfs-csi controller', () => {
     assert.notEqual(again.volumeId, volume.volumeId);
     assert.equal(again.volumeContext?.path, volume.volumeContext?.path, 'in the same slot');
     assert.equal(maker.slots.size, 1);
+  });
+
+  test('hands no volume out before the FamfsPool is kept for it', async () => {
+    await create('one');
+    assert.deepEqual((await world.pool('models')).metadata.finalizers, [poolFinalizer]);
   });
 
   test('keeps a volume that a node has published, silent as it may be', async () => {

@@ -17,6 +17,7 @@ import { Leading, type LedPart } from '../kubernetes/leading.ts';
 import { LeaderElection } from '../kubernetes/lease.ts';
 import { NodeReconciler } from '../kubernetes/node-reconciler.ts';
 import { NodeReports } from '../kubernetes/node-reports.ts';
+import { holdPool } from '../kubernetes/pool-finalizer.ts';
 import { fieldManager, PoolReconciler } from '../kubernetes/pool-reconciler.ts';
 import { claimObject } from '../kubernetes/volume-notes.ts';
 import { VolumeReconciler } from '../kubernetes/volume-reconciler.ts';
@@ -108,7 +109,9 @@ function buildController(
     if (claim === undefined || passingRefusals.has(reason)) return;
     events.record(claimObject(claim, name), { type: 'Warning', reason: conditionReason(reason), message });
   };
-  const provisioner = new Provisioner({ records, pools, reportDelayMs, onRefusal });
+  const hold = (uuid: string, signal: AbortSignal): Promise<void> =>
+    holdPool({ client, famfsPools }, uuid, signal);
+  const provisioner = new Provisioner({ records, pools, reportDelayMs, holdPool: hold, onRefusal });
   const end = (volumeId: string, signal: AbortSignal): Promise<void> => provisioner.delete(volumeId, signal);
   const csi = new RpcServer({ name: 'csi', logger: log, metrics, quietMethods });
   const probe = (): boolean => caches.areSynced;

@@ -5,6 +5,7 @@ import { DriverError, isRecordConflict, type Reason } from '../errors.ts';
 import { sizeText } from '../size-text.ts';
 import type { ClaimReference } from './claim.ts';
 import type { ClassParameters } from './class-parameters.ts';
+import type { PoolUuid } from './ids.ts';
 import {
   choosePool,
   type Placement,
@@ -44,6 +45,8 @@ export interface ProvisionerParts {
   readonly pools: Pools;
   /** How old what nodes say of their published volumes may be; zero unless given. */
   readonly reportDelayMs?: number;
+  /** Makes sure that what is declared of a pool stays while volumes live in it; done before a volume is handed out. */
+  readonly holdPool?: (poolUuid: PoolUuid, signal: AbortSignal) => Promise<void>;
   /** Is told why a volume is not made of which no record is left that would say so. */
   readonly onRefusal?: (wish: VolumeWish, problem: RecordProblem) => void;
 }
@@ -230,7 +233,7 @@ export class Provisioner {
             `The volume ${JSON.stringify(record.name)} was deleted while it was made.`,
           );
         }
-        if (now.status.phase === 'Ready') return await this.#handOut(now);
+        if (now.status.phase === 'Ready') return await this.#handOut(now, signal);
         if (now.status.problem !== undefined) await this.#giveUp(now, wish, now.status.problem);
         await changed.promise;
       } catch (error) {
@@ -250,9 +253,10 @@ export class Provisioner {
     await followMaster(this.#parts.records, name, pool);
   }
 
-  /** From now on the volume alone has the slot. */
-  async #handOut(record: VolumeRecord): Promise<VolumeRecord> {
-    const { records } = this.#parts;
+  /** From now on the volume alone has the slot, and its pool is needed. */
+  async #handOut(record: VolumeRecord, signal: AbortSignal): Promise<VolumeRecord> {
+    const { records, holdPool } = this.#parts;
+    await holdPool?.(record.spec.poolUuid, signal);
     const slot = (await records.slots()).find((each) => each.slot === record.spec.slot);
     if (slot?.promisedTo === record.name) await records.removeSlot(slot);
     return record;
