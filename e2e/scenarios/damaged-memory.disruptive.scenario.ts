@@ -4,7 +4,7 @@ import { logEntryOffset, logHeaderBytes, parseLogHeader } from '../../src/famfs/
 import { boundClaim } from '../world/claimed-volume.ts';
 import { driverPod, mounters } from '../world/driver-pods.ts';
 import { poolOnNode } from '../world/node-report.ts';
-import { ownPool } from '../world/own-pool.ts';
+import { eraseSuperblock, memoryOf, ownPool } from '../world/own-pool.ts';
 import { poolSays } from '../world/pool-conditions.ts';
 import { scenario } from '../world/scenario.ts';
 import { simulatedNode, staticVolume } from '../world/static-volume.ts';
@@ -14,7 +14,7 @@ import type { World } from '../world/world.ts';
 
 const [master, node] = ['node-a', 'node-b'] as const;
 const device = 'dax5.0';
-const memory = `/dev/shm/famfs-csi-sim/${device}`;
+const memory = memoryOf(device);
 const saved = '/dev/shm/famfs-csi-e2e-saved';
 
 scenario(
@@ -24,13 +24,13 @@ scenario(
     const claim = await filledClaim(world, await storageClass(world, 'own', { pool: name }), master);
     const reader = await TirelessReader.start(world, 'reader', node, claim);
     const superblock = `${memory}/superblock`;
-    const bringBack = undoableOnce(
+    const bringBack = putBackAtEnd(
       world,
       'the superblock is gone',
       `cat ${saved} > ${superblock} && rm ${saved}`,
     );
-    const wipe = `cp ${superblock} ${saved} && dd if=/dev/zero of=${superblock} bs=1M count=2 conv=notrunc`;
-    world.console.on(master, 'sh', '-c', wipe);
+    world.console.on(master, 'cp', superblock, saved);
+    eraseSuperblock(world, device);
 
     const { message } = await poolSays(world, name, ['Lost', 'True', 'SuperblockRefused']);
     assert.match(message, /does not carry it any more/);
@@ -42,7 +42,7 @@ scenario(
     await world.event('Pod', 'newcomer', /superblock/);
     await reader.neverNoticed();
 
-    bringBack();
+    await bringBack();
     await poolSays(world, name, ['Lost', 'False']);
     await world.podReady('newcomer', 240_000);
     await boundClaim(world, 'late', 240_000);
@@ -73,7 +73,7 @@ scenario(
     assert.match(await inspected(world, uuid), new RegExp(`\\b${entry}\\b`));
     await reader.neverNoticed();
 
-    mend();
+    await mend();
     await poolSays(world, name, ['NodesServe', 'True']);
     await world.podReady('behind');
   },
@@ -87,7 +87,7 @@ function damagedEntry(world: World, uuid: string, directory: string) {
   const entry = Number(parseLogHeader(Buffer.from(header, 'base64')).nextIndex);
   // Within the path.
   const at = logEntryOffset(entry) + 100;
-  const mend = undoableOnce(
+  const mend = putBackAtEnd(
     world,
     'an entry of the log is damaged',
     `dd if=${saved} of=${log} bs=1 seek=${at} conv=notrunc && rm ${saved}`,
@@ -100,13 +100,11 @@ function damagedEntry(world: World, uuid: string, directory: string) {
   return { entry, mend };
 }
 
-/** @returns does it, the first time; that is done at the end of the scenario at the latest */
-function undoableOnce(world: World, what: string, script: string): () => void {
-  const undo = (): void => {
+/** Has a script put back what was saved, at the end of the scenario at the latest. @returns does it now */
+function putBackAtEnd(world: World, what: string, script: string): () => Promise<void> {
+  return world.undoAtEnd(what, () => {
     world.console.on(master, 'sh', '-c', `test ! -e ${saved} || { ${script}; }`);
-  };
-  world.undoAtEnd(what, undo);
-  return undo;
+  });
 }
 
 /** What `famfs-csi inspect` says of the pool in the mounter's pod. */

@@ -75,7 +75,7 @@ scenario(
     const ends = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'ends', namespace: world.namespace } };
     await world.api.remove(ends);
 
-    reinstall();
+    await reinstall();
     assert.notEqual(await csiDriver(world), undefined);
     await world.until(
       'the pod that waited has ended',
@@ -106,7 +106,7 @@ scenario(
     const { pools, daemons } = await remains(world);
     assert.deepEqual({ pools, daemons }, { pools: before.pools, daemons: before.daemons });
     assert.deepEqual(await leftByRelease(world), []);
-    reinstall();
+    await reinstall();
     await untilPoolsServe(world);
     const again = await remains(world);
     assert.deepEqual({ pools: again.pools, daemons: again.daemons }, { pools, daemons });

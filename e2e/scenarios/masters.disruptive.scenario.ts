@@ -37,13 +37,7 @@ scenario(
     const volumes = [{ claim: await filledClaim(world, pool, master), readOnly: true }];
     const reader = await TirelessReader.start(world, 'reader', node, 'data');
     const identity = identityOf(world, node);
-    let isItself = false;
-    const beItself = async (): Promise<void> => {
-      if (isItself) return;
-      isItself = true;
-      await becomes(world, identity);
-    };
-    world.undoAtEnd(`${node} has the identity of ${master}`, beItself);
+    const beItself = world.undoAtEnd(`${node} has the identity of ${master}`, () => becomes(world, identity));
     await becomes(world, identityOf(world, master));
     const { message } = await poolSays(world, pool, ['SingleMaster', 'False', 'TwoMasters']);
     assert.match(message, new RegExp(`${master} and ${node}`));

@@ -4,13 +4,15 @@ import { conditionOf, isReady } from '../world/conditions.ts';
 import { driverPod, driverPods, mounters, replacePod } from '../world/driver-pods.ts';
 import { changeDriver, driverValuesOf, vainWait } from '../world/driver-release.ts';
 import { containersOf, killContainer } from '../world/node-containers.ts';
-import { reportOf } from '../world/node-report.ts';
+import { deviceSays } from '../world/node-report.ts';
 import { scenario } from '../world/scenario.ts';
 import { simulatedNode } from '../world/static-volume.ts';
 import { filledClaim, TirelessReader } from '../world/tireless-reader.ts';
 import type { World } from '../world/world.ts';
 
 const node = 'node-b';
+/** It carries nothing. */
+const device = 'dax5.0';
 const onDisk = '/var/lib/famfs-csi/not-memory';
 
 scenario(
@@ -23,15 +25,11 @@ scenario(
     const isMounted = (): boolean => world.console.on(node, 'cat', '/proc/self/mountinfo').includes(ends.uid);
     assert.ok(isMounted());
     const values = driverValuesOf(world);
-    let isMended = false;
-    const mend = async (): Promise<void> => {
-      if (isMended) return;
-      isMended = true;
+    const mend = world.undoAtEnd('a mounter cannot come up', async () => {
       changeDriver(world, values);
       await replacePod(world, mounters, node);
       world.console.on(node, 'rmdir', onDisk);
-    };
-    world.undoAtEnd('a mounter cannot come up', mend);
+    });
     changeDriver(world, { ...values, simulator: { ...values.simulator, memory: onDisk } });
     for (const pod of await driverPods(world, mounters, node)) await world.removed(pod);
 
@@ -72,25 +70,16 @@ scenario(
     );
     killContainer(world, mounter);
 
-    const message = await spareMemorySays(world, 'famfs-missing');
+    const message = await deviceSays(world, node, device, 'famfs-missing');
     assert.match(message, new RegExp(`no program ${famfs}. Install famfs on the host`));
     await world.until(`${node} is ready`, () => nodeIsReady(world));
     await world.pod({ name: 'newcomer', node, volumes: [{ claim, readOnly: true }] });
     putBack();
-    await spareMemorySays(world, 'superblock-refused');
+    await deviceSays(world, node, device, 'superblock-refused');
     await reader.neverNoticed();
   },
   { needs: 'console', timeoutMs: 600_000 },
 );
-
-/** Waits until the node says this of memory that carries nothing. @returns the message */
-function spareMemorySays(world: World, reason: string): Promise<string> {
-  return world.until(`${node} says ${reason} of spare memory`, async () => {
-    const { devices } = await reportOf(world, node);
-    const device = devices.find(({ name }: { readonly name: string }) => name === 'dax5.0');
-    return device?.problem?.reason === reason && device.problem.message;
-  });
-}
 
 /** What the init container of the node's mounter ended with. */
 async function initMessage(world: World): Promise<string | undefined> {

@@ -42,7 +42,7 @@ scenario(
     const { spec } = await world.read('v1', 'Pod', 'goes-elsewhere', world.namespace);
     assert.equal(spec.nodeName, 'node-a');
 
-    plugAgain();
+    await plugAgain();
     await world.until(`${node} is known to see the pool again`, () => isKnown(world, key));
     await world.podReady('waits');
     assert.equal(await world.inPod('waits', 'head', '-c', '3', '/data/data'), 'xxx');
@@ -76,10 +76,10 @@ scenario(
     assert.equal(spec.nodeName, 'node-a');
     await world.pod({ name: 'without-a-volume', node });
 
-    plugOwn();
+    await plugOwn();
     await sees(world, [own]);
     await placed(world, 'with-the-other', { runs: ['only-b'], waits: ['both'] });
-    plugBoth();
+    await plugBoth();
     await sees(world, [both, own]);
     for (const stage of ['with-none', 'with-the-other']) await world.podReady(`${stage}-both`);
   },
@@ -142,16 +142,11 @@ interface Memory {
  * Takes memory from the node, and what is mounted of it.
  * @returns gives it back; that is done at the end of the scenario at the latest
  */
-function unplugged(world: World, { device: name, uuid }: Memory): () => void {
+function unplugged(world: World, { device: name, uuid }: Memory): () => Promise<void> {
   const simulator = (verb: 'plug' | 'unplug'): string =>
     world.console.on(node, `${simulatedNode(node)}/bin/simulator`, verb, name);
   simulator('unplug');
-  let isPlugged = false;
-  const plugAgain = (): void => {
-    if (!isPlugged) simulator('plug');
-    isPlugged = true;
-  };
-  world.undoAtEnd(`${name} is gone`, plugAgain);
+  const plugAgain = world.undoAtEnd(`${name} is gone`, () => void simulator('plug'));
   // A mount that serves is left alone, whatever sysfs says.
   const daemon = famfsDaemons(world, node).get(uuid) ?? assert.fail(`the pool on ${name} has no daemon`);
   world.console.on(node, 'kill', '-KILL', String(daemon));

@@ -85,14 +85,9 @@ async function replaceMounters(world: World): Promise<void> {
  * Uninstalls the driver and waits until its pods are gone.
  * @returns installs it again, as it was; that is done at the end at the latest
  */
-export async function uninstallDriver(world: World): Promise<() => void> {
+export async function uninstallDriver(world: World): Promise<() => Promise<void>> {
   const values = driverValuesOf(world);
-  let isInstalled = false;
-  const install = (): void => {
-    if (!isInstalled) upgradeDriver(world, values);
-    isInstalled = true;
-  };
-  world.undoAtEnd('the driver is uninstalled', install);
+  const install = world.undoAtEnd('the driver is uninstalled', () => upgradeDriver(world, values));
   helm(world, ['uninstall', releaseName, '--wait', '--timeout', '240s']);
   await world.until('the driver’s pods are gone', async () => {
     return (await world.api.list('v1', 'Pod', driverNamespace)).length === 0;

@@ -8,6 +8,15 @@ export async function reportOf(world: World, node: string): Promise<Fields> {
   return status;
 }
 
+/** Waits until the node says this of a device. @returns the message */
+export function deviceSays(world: World, node: string, device: string, reason: string): Promise<string> {
+  return world.until(`${node} says ${reason} of ${device}`, async () => {
+    const { devices } = await reportOf(world, node);
+    const { problem } = devices.find(({ name }: { readonly name: string }) => name === device) ?? {};
+    return problem?.reason === reason && problem.message;
+  });
+}
+
 /** The ids of the volumes that the node last reported as published. */
 export async function publishedOn(world: World, node: string): Promise<readonly string[]> {
   return (await reportOf(world, node)).publishedVolumeIDs;

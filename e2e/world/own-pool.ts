@@ -54,6 +54,17 @@ export function resetRefusal(world: World, name: string): Promise<string> {
   });
 }
 
+/** The folder of a device's simulated memory, on all nodes. */
+export function memoryOf(device: string): string {
+  return `/dev/shm/famfs-csi-sim/${device}`;
+}
+
+/** Takes the superblock out of the simulated memory. */
+export function eraseSuperblock(world: World, device: string): void {
+  const file = `of=${memoryOf(device)}/superblock`;
+  world.console.on('node-a', 'dd', 'if=/dev/zero', file, 'bs=1M', 'count=2', 'conv=notrunc');
+}
+
 /** Ends what uses the pool, takes the superblock out of the simulated memory, and waits until all nodes have seen that. */
 async function wipe(world: World, device: string): Promise<void> {
   const { namespace } = world;
@@ -65,8 +76,7 @@ async function wipe(world: World, device: string): Promise<void> {
   }
   const { status } = await world.read(apiVersion, 'FamfsPool', namespace);
   for (const record of await recordsOf(world, status?.fileSystemUUID)) await world.removed(record);
-  const superblock = `/dev/shm/famfs-csi-sim/${device}/superblock`;
-  world.console.on('node-a', 'dd', 'if=/dev/zero', `of=${superblock}`, 'bs=1M', 'count=2', 'conv=notrunc');
+  eraseSuperblock(world, device);
   await world.until(
     `no node sees a file system on ${device}`,
     async () => {

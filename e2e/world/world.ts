@@ -119,9 +119,19 @@ export class World {
     return { smallImage: this.ground.smallImage, driverImage: this.#driverImage };
   }
 
-  /** Has something undone when the scenario ends, however it ends. */
-  undoAtEnd(what: string, undo: () => Promise<void> | void): void {
-    this.#deeds.push({ what, undo: async () => undo() });
+  /**
+   * Has something undone when the scenario ends, however it ends.
+   * @returns undoes it now, and then it is not undone again
+   */
+  undoAtEnd(what: string, undo: () => Promise<void> | void): () => Promise<void> {
+    let isUndone = false;
+    const undoOnce = async (): Promise<void> => {
+      if (isUndone) return;
+      await undo();
+      isUndone = true;
+    };
+    this.#deeds.push({ what, undo: undoOnce });
+    return undoOnce;
   }
 
   /** Makes or changes an object of any kind, which is removed at the end; in the scenario's namespace where it names it. */
