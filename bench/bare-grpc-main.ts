@@ -7,7 +7,7 @@ import { nodeService } from '../src/csi/protocol.ts';
 
 const { values } = parseArgs({ options: { socket: { type: 'string', default: '' } } });
 const { path, response } = nodeService.methods.nodeGetCapabilities;
-const answer = response.encode({ capabilities: offeredNodeCapabilities });
+const answer = response.encode(offeredNodeCapabilities);
 const asItIs = (bytes: Buffer): Buffer => bytes;
 
 const server = new Server({ 'grpc.enable_channelz': 0 });

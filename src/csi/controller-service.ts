@@ -1,6 +1,7 @@
 // The CSI Controller service: volumes are made, found, listed and ended. Reads requests and writes answers; what a volume
 // is and where it goes is provisioning's (src/volumes/).
 import { DriverError } from '../errors.ts';
+import { constantMessage } from '../rpc/constant-message.ts';
 import { type Handlers, unimplemented } from '../rpc/server.ts';
 import { isWriter } from '../volumes/access.ts';
 import { capacityOf } from '../volumes/capacity.ts';
@@ -35,7 +36,9 @@ const capabilityTypes = [
   'GET_VOLUME_HEALTH',
   'LIST_VOLUME_HEALTH',
 ] as const;
-const capabilities = capabilityTypes.map((type) => ({ rpc: { type: controllerCapabilities[type] } }));
+const capabilities = constantMessage({
+  capabilities: capabilityTypes.map((type) => ({ rpc: { type: controllerCapabilities[type] } })),
+});
 
 /** Handlers of the Controller service. */
 export function controllerHandlers(options: ControllerServiceOptions): Handlers<ControllerService> {
@@ -81,7 +84,7 @@ export function controllerHandlers(options: ControllerServiceOptions): Handlers<
       const { entries, nextToken } = pageOf(ill, idOf, request.maxEntries, request.startingToken);
       return { entries: entries.map((record) => healthOf(record, facts)), nextToken };
     },
-    controllerGetCapabilities: async () => ({ capabilities }),
+    controllerGetCapabilities: async () => capabilities,
     ...notOffered,
   };
 }

@@ -1,4 +1,5 @@
 // The CSI Identity service: who the driver is, what it offers, whether it works.
+import { constantMessage } from '../rpc/constant-message.ts';
 import type { Handlers } from '../rpc/server.ts';
 import { type IdentityService, pluginCapabilities } from './protocol.ts';
 
@@ -17,15 +18,15 @@ export function identityHandlers(options: IdentityOptions): Handlers<IdentitySer
   const { driverName, version, probe } = options;
   const { CONTROLLER_SERVICE, VOLUME_ACCESSIBILITY_CONSTRAINTS } = pluginCapabilities;
   const types = [CONTROLLER_SERVICE, VOLUME_ACCESSIBILITY_CONSTRAINTS];
+  const capabilities = constantMessage({ capabilities: types.map((type) => ({ service: { type } })) });
+  const info = constantMessage({
+    name: driverName,
+    vendorVersion: version,
+    manifest: { specification: 'CSI 1.13.0' },
+  });
   return {
-    getPluginInfo: async () => ({
-      name: driverName,
-      vendorVersion: version,
-      manifest: { specification: 'CSI 1.13.0' },
-    }),
-    getPluginCapabilities: async () => ({
-      capabilities: types.map((type) => ({ service: { type } })),
-    }),
+    getPluginInfo: async () => info,
+    getPluginCapabilities: async () => capabilities,
     probe: async () => ({ ready: { value: probe() } }),
   };
 }

@@ -3,6 +3,7 @@
 import { DriverError } from '../errors.ts';
 import type { MounterCalls, MounterView } from '../mounter/client.ts';
 import type { CallContext } from '../rpc/call.ts';
+import { constantMessage } from '../rpc/constant-message.ts';
 import { type Handlers, unimplemented } from '../rpc/server.ts';
 import type { TargetPath, VolumeId } from '../volumes/ids.ts';
 import { checkedMap, optionalPath, requiredPath, requiredVolumeId } from './fields.ts';
@@ -19,13 +20,12 @@ export interface NodeServiceOptions {
 
 const { GET_VOLUME_STATS, SINGLE_NODE_MULTI_WRITER, GET_VOLUME_HEALTH, GET_STORAGE_HEALTH } =
   nodeCapabilities;
-/** What NodeGetCapabilities names. */
-export const offeredNodeCapabilities = [
-  GET_VOLUME_STATS,
-  SINGLE_NODE_MULTI_WRITER,
-  GET_VOLUME_HEALTH,
-  GET_STORAGE_HEALTH,
-].map((type) => ({ rpc: { type } }));
+/** What NodeGetCapabilities answers. */
+export const offeredNodeCapabilities = constantMessage({
+  capabilities: [GET_VOLUME_STATS, SINGLE_NODE_MULTI_WRITER, GET_VOLUME_HEALTH, GET_STORAGE_HEALTH].map(
+    (type) => ({ rpc: { type } }),
+  ),
+});
 
 /** Handlers of the Node service. */
 export function nodeHandlers(options: NodeServiceOptions): Handlers<NodeService> {
@@ -59,7 +59,7 @@ export function nodeHandlers(options: NodeServiceOptions): Handlers<NodeService>
       checkedMap(request.secrets, 'secrets', { secret: true });
       return { backendHealth: storageHealthEntries(mounter.view) };
     },
-    nodeGetCapabilities: async () => ({ capabilities: offeredNodeCapabilities }),
+    nodeGetCapabilities: async () => offeredNodeCapabilities,
     nodeGetInfo: async () => ({ nodeId, accessibleTopology: { segments: topologyOf(mounter.view) } }),
     nodeStageVolume: noStaging,
     nodeUnstageVolume: noStaging,

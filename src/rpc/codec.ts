@@ -1,6 +1,7 @@
 // Messages and services out of the description of a protocol, typed from the generated declarations. A 64-bit field is
 // a bigint on both sides, an unset message is null, an enum is its number. Knows no transport.
 import type { Field, IMethod, Type } from 'protobufjs/light.js';
+import { isConstant } from './constant-message.ts';
 import {
   type Description,
   describedEnum,
@@ -60,6 +61,7 @@ export type IsStream<S, K extends keyof S> = S[K] extends { readonly responseStr
 /** One message type with its encoder and decoder. */
 export interface Codec {
   readonly name: string;
+  /** A `constantMessage` is encoded the first time; nobody may change the bytes. */
   encode(message: object): Buffer;
   /** Throws when the bytes are not such a message. */
   decode(bytes: Uint8Array): object;
@@ -147,13 +149,20 @@ const conversion = { longs: BigInt, defaults: true, oneofs: true } as const;
 function codecOf(types: MessageTypes, fullName: string, logged: LoggedKeys): Codec {
   let made: Type | undefined;
   let redactor: Redactor | undefined;
+  const encodedConstants = new WeakMap<object, Buffer>();
   const type = (): Type => {
     made ??= types.get(fullName);
     return made;
   };
+  const encode = (message: object): Buffer => type().encode(type().fromObject(message)).finish() as Buffer;
   return {
     name: fullName.slice(fullName.lastIndexOf('.') + 1),
-    encode: (message) => type().encode(type().fromObject(message)).finish() as Buffer,
+    encode: (message) => {
+      if (!isConstant(message)) return encode(message);
+      const bytes = encodedConstants.get(message) ?? encode(message);
+      encodedConstants.set(message, bytes);
+      return bytes;
+    },
     decode: (bytes) => type().toObject(type().decode(bytes), conversion),
     redact: (message) => {
       redactor ??= redactorOf(type(), { logged, redactors: new Map() });
