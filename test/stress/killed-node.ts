@@ -5,14 +5,13 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { accessModes } from '../../src/csi/protocol.ts';
-import { unmount } from '../../src/linux/mounts.ts';
-import { errorCodeOf } from '../../src/linux/syscall-error.ts';
 import { MounterClient, poolPhase } from '../../src/mounter/client.ts';
 import { silentLogger } from '../../src/observe/logger.ts';
 import type { ClusterNode } from '../cluster-node.ts';
 import type { SimulatedCluster } from '../simulated-cluster.ts';
 import { waitUntil } from '../wait-until.ts';
 import { EffectFolder } from './effect-folder.ts';
+import { killIfThere, processLine, unmountIfThere } from './passing-things.ts';
 import { madeText, type PoolMaker } from './pool-maker.ts';
 import { type CsiClient, RestartedDriver } from './restarted-driver.ts';
 import { isAtRest, stockLines } from './stock-lines.ts';
@@ -262,6 +261,8 @@ export class KilledNode {
   async #restartPods(): Promise<void> {
     const volumes = [...this.#published];
     for (const volume of volumes) await this.#unpublish(volume);
+    // From here on nothing stands on the dead mount, and what is published again is not to be cleared away with it.
+    this.points.disarm();
     await this.#settled();
     for (const volume of volumes) {
       this.#published.add(volume);
@@ -299,7 +300,11 @@ export class KilledNode {
       }
       await sleep(retryMs);
     }
-    throw new Error(`waited in vain until ${what}: ${String(last)}\n${this.#driver.log}`);
+    const running = this.#processes().map(processLine);
+    const death = this.points.killedAt ?? 'nobody';
+    throw new Error(
+      `waited in vain until ${what}: ${String(last)}\ndied last: ${death}\n${running.join('\n')}\n${this.#driver.log}`,
+    );
   }
 
   /** Pods on a dead mount keep the pool from coming back; `takeKilled` publishes their volumes again. */
@@ -372,23 +377,5 @@ export class KilledNode {
         if (writable) writeFileSync(path.join(target, name), text, { flag: 'r+' });
       }
     }
-  }
-}
-
-/** @throws SyscallError when it is there and cannot be unmounted */
-function unmountIfThere(place: string): void {
-  try {
-    unmount(place, { detach: true });
-  } catch (error) {
-    // EINVAL: a command that was just ending has unmounted it.
-    if (errorCodeOf(error) !== 'EINVAL' && errorCodeOf(error) !== 'ENOENT') throw error;
-  }
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended meanwhile.
   }
 }
