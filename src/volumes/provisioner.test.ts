@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ProvisioningWorld, poolA, poolB, unit } from '../../test/provisioning-world.ts';
 import { waitUntil } from '../../test/wait-until.ts';
+import { DriverError } from '../errors.ts';
 import { BoundSlots } from './bound-slots.ts';
 import { parseClassParameters } from './class-parameters.ts';
 import { Provisioner, type VolumeWish } from './provisioner.ts';
@@ -38,6 +39,21 @@ describe('creating a volume', () => {
     assert.equal(status.phase, 'Ready');
     assert.equal(sizeOf(spec.layout), 3n * unit);
     assert.equal(world.slots.get(`${poolA}/${slotPath(spec.slot)}`)?.isZero, true);
+  });
+
+  it('holds its pool before it is handed out, and hands out none whose pool it cannot hold', async () => {
+    const held: string[] = [];
+    let canHold = false;
+    const holdPool = async (uuid: string): Promise<void> => {
+      if (!canHold) throw new DriverError('api-unavailable', 'the API server is away');
+      held.push(uuid);
+    };
+    world.provisioner = new Provisioner({ records: world.records, pools: world, holdPool });
+    await assert.rejects(create('one'), { reason: 'api-unavailable' });
+    const [made] = await world.records.list();
+    canHold = true;
+    assert.equal((await create('one')).spec.volumeId, made?.spec.volumeId);
+    assert.deepEqual(held, [poolA]);
   });
 
   it('gives the same volume to who asks again, and refuses another under its name', async () => {
