@@ -73,11 +73,7 @@ export class PoolFinder {
 
   /** Begins to take up the pools that are mounted already: a former mounter's work. One that hangs holds up no other. */
   adopt(): void {
-    const devices = this.#parts.listDevices();
-    for (const { uuid, device } of this.#parts.mounts.mounted(devices)) {
-      this.#see(device).poolUuid = uuid;
-      void this.#takeUp(uuid, device).bringUp();
-    }
+    for (const device of this.#parts.listDevices()) this.#adoptFrom(device);
   }
 
   /** Looks at all devices once: new ones are identified, pools that wait are tried again, those whose device is gone are marked. */
@@ -108,12 +104,23 @@ export class PoolFinder {
       else this.#retryBringUp(pool);
       return;
     }
+    // A command that a former mounter began may end after this one has.
+    if (this.#adoptFrom(device)) return;
     const unsuitable = unsuitability(device, this.#parts.settings.allowDriverSwitch);
     if (unsuitable !== undefined) {
       this.#note(seen, undefined, unsuitable);
       return;
     }
     if (seen.retry.isDue()) await this.#identify(seen);
+  }
+
+  /** Takes up the pool that is mounted from a device at its place. @returns whether there is one */
+  #adoptFrom(device: DaxDevice): boolean {
+    const uuid = this.#parts.mounts.mountedFrom(device);
+    if (uuid === undefined) return false;
+    this.#note(this.#see(device), uuid, undefined);
+    void this.#takeUp(uuid, device).bringUp();
+    return true;
   }
 
   /** A pool is mostly released to be formatted anew, perhaps by another host. */

@@ -66,16 +66,12 @@ export class PoolMounts {
     return readSystemUuid(this.#parts.settings.systemUuidPath) === systemUuid ? 'master' : 'client';
   }
 
-  /** The pools that are mounted at their place already. Asks only the mount table. */
-  mounted(devices: readonly DaxDevice[]): { uuid: string; device: DaxDevice }[] {
-    const bySource = new Map(
-      devices.flatMap((device) => [...deviceSources(device.path)].map((source) => [source, device] as const)),
-    );
-    return readdirSync(this.#parts.settings.poolDir).flatMap((uuid) => {
-      if (!uuidPattern.test(uuid)) return [];
-      const place = this.placeOf(uuid);
-      const device = place === undefined ? undefined : bySource.get(place.source);
-      return device === undefined ? [] : [{ uuid, device }];
+  /** The pool that is mounted at its place from a device; undefined when none is. Asks only the mount table. */
+  mountedFrom(device: DaxDevice): string | undefined {
+    const sources = deviceSources(device.path);
+    return readdirSync(this.#parts.settings.poolDir).find((uuid) => {
+      const place = uuidPattern.test(uuid) ? this.placeOf(uuid) : undefined;
+      return place !== undefined && sources.has(place.source);
     });
   }
 

@@ -148,6 +148,25 @@ describe('a mounter that is killed and started again', { skip }, () => {
     await mounter.ready(poolUuid);
   });
 
+  it('takes up the mount that a command makes for which a killed mounter did not wait', async () => {
+    node.spoil(
+      'case "$*" in *" -D "*) ;; "mount "*) echo $$ >> $NOTES; while [ -s $NOTES ]; do sleep 0.05; done ;; esac',
+    );
+    process.kill(cluster.daemonOf(node, poolUuid) ?? assert.fail('the pool has no daemon'), 'SIGKILL');
+    await waitUntil('the pool is being mounted', () => node.notes().length > 0);
+    await mounter.kill();
+    node.mend();
+    const back = mounter.restart();
+    await waitUntil('the next one has begun', () => mounter.client.view.problem === undefined);
+    node.clearNotes();
+    await back;
+    await mounter.ready(poolUuid);
+    const target = newTarget();
+    await bind(target);
+    assert.equal(readFileSync(path.join(target, 'one'), 'utf8'), sampleText('set/one'));
+    await unbind(target);
+  });
+
   it('clears the dummy mount that a killed mounter has left on a device', async () => {
     const lateUuid = await node.plugAnd('dax1.0', async () => {
       const uuid = await node.format('dax1.0');
