@@ -32,8 +32,13 @@ export function driverValues(digest: string): unknown {
   return {
     image: { digest, pullPolicy: 'Never' },
     controller: {
-      // Scenarios wait for both.
-      provisioner: { capacityPollInterval: '2s', retryIntervalMax: '5s' },
+      provisioner: {
+        // Built from source here, so it has another one.
+        image: { digest: '' },
+        // Scenarios wait for both.
+        capacityPollInterval: '2s',
+        retryIntervalMax: '5s',
+      },
     },
     // Two nodes and all that tests run share the processors of one machine: what is late there is not hung.
     mounter: { probeTimeout: '5s', resources: { requests: { cpu: '500m' } } },

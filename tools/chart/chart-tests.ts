@@ -92,7 +92,10 @@ describe('the chart', { skip: noHelm }, () => {
     );
     assert.deepEqual(
       [...images].sort(),
-      [`mirror:5000/famfs-csi/famfs-csi@${digest}`, 'mirror:5000/sig-storage/csi-provisioner:v6.3.0'].sort(),
+      [
+        `mirror:5000/famfs-csi/famfs-csi@${digest}`,
+        'mirror:5000/sig-storage/csi-provisioner@sha256:a4b0b1a37605b7b04a293e136edf7006ec1786a8eb3f4e5a945f81d667dcc371',
+      ].sort(),
     );
   });
 });
