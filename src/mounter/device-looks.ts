@@ -7,7 +7,7 @@ import type { FamfsCommands } from '../famfs/famfs-commands.ts';
 import type { Leftovers } from '../famfs/leftovers.ts';
 import { atEffect } from '../linux/effect-point.ts';
 import type { Logger } from '../observe/logger.ts';
-import { clearDummyLeftovers, dummyPattern, shadowPattern } from './dummy-leftovers.ts';
+import { clearDummyLeftovers, dummyPattern, hasDummyLeftovers, shadowPattern } from './dummy-leftovers.ts';
 import { causeOf } from './failure-cause.ts';
 import { deviceSources, holdersOfDevice, refuseHeldDevice } from './holders.ts';
 import type { MountRemoval } from './mount-removal.ts';
@@ -77,16 +77,22 @@ export class DeviceLooks {
   async clearAfter({ dummyMount, shadow }: Leftovers, device: LookedAtDevice): Promise<void> {
     if (dummyMount !== undefined) await this.#endDummy(dummyMount, shadow);
     await this.#parts.removal.waitForDaemonsOf(deviceSources(device.path));
-    this.#clearFolders();
+    this.clearFolders();
   }
 
   /** Ends and removes what earlier commands have left, if a driver was killed over them. */
   async clearLeftovers(device: LookedAtDevice): Promise<void> {
     await this.#endLeftDummies(device.path);
-    this.#clearFolders();
+    this.clearFolders();
   }
 
-  #clearFolders(): void {
+  /** Whether famfs's folder for temporary things holds some. */
+  get hasFolders(): boolean {
+    return hasDummyLeftovers(this.#parts.settings.famfsTmpDir, this.#parts.location);
+  }
+
+  /** Removes what nobody uses from famfs's folder for temporary things. */
+  clearFolders(): void {
     const { settings, location, log } = this.#parts;
     for (const place of clearDummyLeftovers(settings.famfsTmpDir, location))
       log.info('leftover of famfs cleared', { path: place });

@@ -23,23 +23,29 @@ const famfsCommands: ReadonlySet<string> = new Set(['famfs', 'mkfs.famfs']);
  * @returns the paths that were removed
  */
 export function clearDummyLeftovers(folder: string, location: CommandLocation): string[] {
-  const seen = pathSeenFromHere(location, folder);
-  const left = namesIn(seen).filter((name) => {
-    const place = path.join(folder, name);
-    return dummyPattern.test(place) || shadowPattern.test(place);
-  });
+  const left = placesLeft(folder, location);
   if (left.length === 0) return [];
   const used = usedShadows(folder, location.kind === 'host' ? location.hostPid : 'self');
   if (used === undefined) return [];
   const mountPoints = readMountTable(location.kind === 'host' ? location.hostPid : 'self').map(
     ({ mountPoint }) => mountPoint,
   );
-  return left
+  return left.filter((place) => {
+    const isMounted = mountPoints.some((point) => point === place || point.startsWith(`${place}/`));
+    return !isMounted && !used.has(place) && remove(pathSeenFromHere(location, place));
+  });
+}
+
+/** Whether there is something to clear, or a famfs command at work; asks nothing but the folder. */
+export function hasDummyLeftovers(folder: string, location: CommandLocation): boolean {
+  return placesLeft(folder, location).length > 0;
+}
+
+/** What goes by famfs's names, as paths where famfs runs. */
+function placesLeft(folder: string, location: CommandLocation): string[] {
+  return namesIn(pathSeenFromHere(location, folder))
     .map((name) => path.join(folder, name))
-    .filter((place) => {
-      const isMounted = mountPoints.some((point) => point === place || point.startsWith(`${place}/`));
-      return !isMounted && !used.has(place) && remove(pathSeenFromHere(location, place));
-    });
+    .filter((place) => dummyPattern.test(place) || shadowPattern.test(place));
 }
 
 /** The shadow trees that daemons serve from; undefined when that cannot be known, or may change this moment. */

@@ -76,11 +76,15 @@ export class PoolFinder {
     for (const device of this.#parts.listDevices()) this.#adoptFrom(device);
   }
 
-  /** Looks at all devices once: new ones are identified, pools that wait are tried again, those whose device is gone are marked. */
+  /**
+   * Looks at all devices once: new ones are identified, pools that wait are tried again, those whose device is gone are marked, and
+   * what famfs commands have left is cleared.
+   */
   async scan(): Promise<void> {
     const devices = this.#parts.listDevices();
     this.#forgetGone(new Set(devices.map((device) => device.name)));
     for (const device of devices) await this.#look(device);
+    await this.#parts.mounts.clearLeftovers();
     if (this.#hasScanned) return;
     this.#hasScanned = true;
     this.#parts.changes.raise();

@@ -86,6 +86,15 @@ export class PoolMounts {
     return uuid;
   }
 
+  /**
+   * Removes what famfs commands have left in their folder and what could not be removed at the last look at a device, because somebody's
+   * command was at work. Leaves it when that is so now.
+   */
+  async clearLeftovers(): Promise<void> {
+    const { looks, machineQueue } = this.#parts;
+    if (looks.hasFolders) await machineQueue.tryRun(async () => looks.clearFolders());
+  }
+
   /** The pool's mount at its place, whatever state it is in; made when there is none. @throws DriverError why it cannot be had */
   async adoptOrMount(uuid: string, device: PoolDevice, worker: PoolWorker): Promise<MountedBy> {
     const place = await worker.request('place', {});

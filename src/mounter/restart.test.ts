@@ -1,6 +1,6 @@
 // A mounter that is killed and started again: what it made goes on, and what it left half done is finished or cleared.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterNode } from '../../test/cluster-node.ts';
@@ -165,6 +165,12 @@ describe('a mounter that is killed and started again', { skip }, () => {
     await bind(target);
     assert.equal(readFileSync(path.join(target, 'one'), 'utf8'), sampleText('set/one'));
     await unbind(target);
+  });
+
+  it('clears what a killed mounter has left of famfs while no device is looked at', async () => {
+    for (const name of ['famfs_dummy_Ab12Cd', 'famfs_shadow_Ef34Gh/root/.meta'])
+      mkdirSync(path.join(node.places.tmp, name), { recursive: true });
+    await waitUntil('it is gone', () => readdirSync(node.places.tmp).length === 0);
   });
 
   it('clears the dummy mount that a killed mounter has left on a device', async () => {
