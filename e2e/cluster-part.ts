@@ -3,8 +3,19 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { isRunning, makeCluster, removeCluster } from './cluster/cluster.ts';
 import { inClusterNetwork, onNode } from './cluster/cluster-commands.ts';
-import type { ClusterFolder } from './cluster/cluster-folder.ts';
+import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { prepareParts } from './cluster/cluster-parts.ts';
+
+/** More would stand in each other's way on any machine. */
+export const mostClusters = 4;
+
+/**
+ * The folders of the further clusters that a run makes.
+ * @param clusters how many there are with the first
+ */
+export function besideFolders({ name }: ClusterFolder, clusters: number): ClusterFolder[] {
+  return Array.from({ length: clusters - 1 }, (_, index) => new ClusterFolder(`${name}+${index + 2}`));
+}
 
 /** @returns an exit status */
 export async function bringUp(folder: ClusterFolder): Promise<number> {
@@ -21,6 +32,7 @@ export async function bringUp(folder: ClusterFolder): Promise<number> {
 /** @returns an exit status */
 export async function bringDown(folder: ClusterFolder): Promise<number> {
   return refusing(async () => {
+    for (const beside of besideFolders(folder, mostClusters)) await removeCluster(beside);
     const removed = await removeCluster(folder);
     console.log(removed ? `The cluster ${folder.name} is gone.` : `There is no cluster ${folder.name}.`);
     return 0;

@@ -9,7 +9,7 @@ import { BesideApiTests } from './beside-api-tests.ts';
 import { isRunning } from './cluster/cluster.ts';
 import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { neededPackages } from './cluster/needed-programs.ts';
-import { bringDown, bringUp, runInCluster } from './cluster-part.ts';
+import { bringDown, bringUp, mostClusters, runInCluster } from './cluster-part.ts';
 import { chooseKubernetes, kubernetesVersion, otherMinors } from './kubernetes-program.ts';
 import { runScenarios, scenarioFiles, storageSuite } from './scenario-part.ts';
 
@@ -48,6 +48,9 @@ missing of these Debian packages: ${neededPackages.join(' ')}; and of those that
                      first pod that uses it; what a scenario does not wait for at once is not counted
   --keep             leave the cluster that was made running
   --cluster NAME     another cluster of this machine, beside the one called "default"
+  --clusters N       how many there may be at a time (2; at most ${mostClusters}): disruptive scenarios run in all of them, one by one in each.
+                     Those beside the first are removed at the end, whatever --keep says; a run that makes no cluster, and
+                     one with --times, has one
   --kubernetes MINOR another Kubernetes for what is made now: ${otherMinors().join(', ')}
   --kubeconfig FILE  the cluster of that file instead; the driver is expected to be there. Scenarios make and remove
                      namespaces and volumes in it, and those that need a node's console are left out
@@ -66,6 +69,7 @@ async function main(): Promise<number> {
       times: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
       cluster: { type: 'string', default: 'default' },
+      clusters: { type: 'string', default: '2' },
       kubernetes: { type: 'string' },
       kubeconfig: { type: 'string' },
       'no-install': { type: 'boolean', default: false },
@@ -80,7 +84,11 @@ async function main(): Promise<number> {
   }
   if (values['no-install']) forbidInstalling();
   const folder = new ClusterFolder(values.cluster);
-  const complaint = choose(values.kubernetes, folder, positionals);
+  const clusters = Number(values.clusters);
+  const complaint =
+    Number.isInteger(clusters) && clusters >= 1 && clusters <= mostClusters
+      ? choose(values.kubernetes, folder, positionals)
+      : `--clusters: give a number from 1 to ${mostClusters}, not ${JSON.stringify(values.clusters)}`;
   if (complaint !== undefined) {
     console.error(complaint);
     return 2;
@@ -113,11 +121,11 @@ async function main(): Promise<number> {
   ];
   const installOnly = first === 'install';
   if (installOnly || scenarios.length > 0) {
-    const { keep, name, kubeconfig, times } = values;
+    const { keep, name, kubeconfig, times, kubernetes } = values;
     const clusterItself = whole('cluster') && name === undefined;
     const idle = (): void => beside?.begin();
-    const run = { folder, files: scenarios, clusterItself, keep, name, kubeconfig, installOnly, times, idle };
-    const outcome = await runScenarios(run);
+    const how = { clusterItself, keep, name, kubeconfig, installOnly, times, clusters, kubernetes };
+    const outcome = await runScenarios({ folder, files: scenarios, ...how, idle });
     status ||= outcome;
   }
   if (beside !== undefined) {

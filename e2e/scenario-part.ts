@@ -1,23 +1,21 @@
 // The parts `cluster` and `storage` of `npm run e2e`: sees to a cluster with the driver in it, then runs the external storage
-// suite, then the scenarios, side by side those that disturb nobody, then one by one those that do. Must not know any scenario.
-import { execFileSync } from 'node:child_process';
+// suite, then the scenarios, side by side those that disturb nobody, then one by one those that do, which further clusters have begun
+// with meanwhile. Must not know any scenario.
 import { globSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import { projectRoot } from '../tools/run-tool.ts';
 import { slowestFirst } from '../tools/test-files.ts';
+import { BesideCluster } from './beside-cluster.ts';
 import { isRunning, removeCluster } from './cluster/cluster.ts';
-import { inClusterNetwork } from './cluster/cluster-commands.ts';
-import { ClusterFolder } from './cluster/cluster-folder.ts';
-import { busyboxImage } from './cluster/images.ts';
-import { makeForUse, refusing } from './cluster-part.ts';
+import type { ClusterFolder } from './cluster/cluster-folder.ts';
+import { besideFolders, makeForUse, refusing } from './cluster-part.ts';
 import { installDriver } from './driver.ts';
-import { driverNamespace } from './driver-values.ts';
 import { buildExternalStorage } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
-import { type Ground, groundVariable, scenarioLabel } from './world/ground.ts';
-import type { KubeObject } from './world/kube-api.ts';
+import { clusterPlace, givenPlace, runScenarioFiles, type ScenarioPlace } from './scenario-place.ts';
+import { WaitingFiles } from './waiting-files.ts';
 import { readTimes, timesTable } from './world/scenario-times.ts';
 
 /** The Kubernetes project's own suite for storage drivers. */
@@ -27,7 +25,6 @@ export const storageSuite = 'e2e/external-storage/external-storage.scenario.ts';
 const sideBySide = 6;
 const timeoutMs = 900_000;
 const suiteTimeoutMs = 1_800_000;
-const namespaceTimeoutMs = 120_000;
 const slowest = [
   'deletion',
   'rights',
@@ -38,10 +35,20 @@ const slowest = [
   'pool-classes',
   'writers',
 ].map((name) => `e2e/scenarios/${name}.scenario.ts`);
+/** Those that take longest. */
+const slowestDisruptive = [
+  'pool-comes-and-goes',
+  'rollouts',
+  'helm-changes',
+  'pool-reset',
+  'api-server-away',
+  'mounter-away',
+  'masters',
+  'damaged-memory',
+].map((name) => `e2e/scenarios/${name}.disruptive.scenario.ts`);
+/** Fewer are not worth a cluster of their own. */
+const filesOfACluster = 4;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** Makes of a command one that runs where the cluster can be reached. */
-type Around = (command: readonly string[]) => readonly string[];
 
 export interface ScenarioRun {
   readonly folder: ClusterFolder;
@@ -57,6 +64,10 @@ export interface ScenarioRun {
   readonly installOnly: boolean;
   /** Tell how long pods and claims take; scenarios run one by one then, so that their pods have the machine for themselves. */
   readonly times: boolean;
+  /** How many clusters there may be at a time; all but the first are made for disruptive scenarios, and removed at the end. */
+  readonly clusters: number;
+  /** Another minor version of Kubernetes. */
+  readonly kubernetes: string | undefined;
   /** Called when the disruptive scenarios begin, which wait far more than they compute: time for something else. */
   readonly idle?: () => void;
 }
@@ -64,7 +75,7 @@ export interface ScenarioRun {
 /** @returns an exit status */
 export function runScenarios(run: ScenarioRun): Promise<number> {
   return refusing(() =>
-    run.kubeconfig === undefined ? inOwnCluster(run) : inGivenCluster(run, run.kubeconfig),
+    run.kubeconfig === undefined ? inOwnCluster(run) : runWithTimes(run, givenPlace(run.kubeconfig), 1),
   );
 }
 
@@ -73,7 +84,7 @@ async function inOwnCluster(run: ScenarioRun): Promise<number> {
   if (isRunning(folder)) {
     if (installOnly) installDriver(folder, say);
     else say(`The cluster ${folder.name} runs already, and is used as it is.`);
-    return installOnly ? 0 : runIn(run);
+    return installOnly ? 0 : runIn(run, 1);
   }
   await makeForUse(folder);
   if (installOnly) {
@@ -90,7 +101,7 @@ async function inOwnCluster(run: ScenarioRun): Promise<number> {
     installDriver(folder, say);
     // Signals are told of only now.
     await setImmediate();
-    return isInterrupted ? 1 : await runIn(run);
+    return isInterrupted ? 1 : await runIn(run, clustersFor(run));
   } finally {
     if (!keep) await removeCluster(folder);
     for (const signal of signals) process.off(signal, interrupt);
@@ -98,7 +109,7 @@ async function inOwnCluster(run: ScenarioRun): Promise<number> {
 }
 
 /** Runs the scenarios in the cluster, which has the driver. */
-async function runIn(run: ScenarioRun): Promise<number> {
+async function runIn(run: ScenarioRun, clusters: number): Promise<number> {
   const { folder } = run;
   if (run.clusterItself) {
     const status = await runTests({
@@ -109,24 +120,17 @@ async function runIn(run: ScenarioRun): Promise<number> {
     });
     if (status !== 0) return status;
   }
-  const kubeconfig = folder.kubeconfig();
-  const ground: Ground = { kubeconfig, cluster: folder.name, smallImage: busyboxImage, driverNamespace };
-  return runWithTimes(run, ground, (command) => inClusterNetwork(folder, command));
-}
-
-async function inGivenCluster(run: ScenarioRun, kubeconfig: string): Promise<number> {
-  const smallImage = 'docker.io/library/busybox:1.37';
-  const ground: Ground = { kubeconfig: path.resolve(kubeconfig), smallImage, driverNamespace };
-  return runWithTimes(run, ground, (command) => command);
+  return runWithTimes(run, clusterPlace(folder), clusters);
 }
 
 /** Prints a table of times at the end, of scenarios that passed, when the run wants that. */
-async function runWithTimes(run: ScenarioRun, ground: Ground, around: Around): Promise<number> {
-  if (!run.times) return runFiles(run, ground, around);
+async function runWithTimes(run: ScenarioRun, place: ScenarioPlace, clusters: number): Promise<number> {
+  if (!run.times) return runFiles(run, place, clusters);
   const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-times-'));
   try {
     const timesFile = path.join(folder, 'times');
-    const status = await runFiles(run, { ...ground, timesFile }, around);
+    // Nothing is timed beside another cluster.
+    const status = await runFiles(run, { ...place, ground: { ...place.ground, timesFile } }, 1);
     say(timesTable(readTimes(timesFile)));
     return status;
   } finally {
@@ -134,53 +138,63 @@ async function runWithTimes(run: ScenarioRun, ground: Ground, around: Around): P
   }
 }
 
-async function runFiles(run: ScenarioRun, ground: Ground, around: Around): Promise<number> {
-  const { files, name, idle, times } = run;
-  const isDisruptive = (file: string): boolean => file.endsWith('.disruptive.scenario.ts');
+async function runFiles(run: ScenarioRun, place: ScenarioPlace, clusters: number): Promise<number> {
+  const { files, name: namePattern, idle, times } = run;
   const suite = files.filter((file) => file === storageSuite);
   const scenarios = files.filter((file) => file !== storageSuite);
   const peaceful = scenarios.filter((file) => !isDisruptive(file));
+  const waiting = new WaitingFiles(slowestFirst(scenarios.filter(isDisruptive), slowestDisruptive));
   const groups = [
-    { files: suite, concurrency: 1, timeoutMs: suiteTimeoutMs },
-    { files: slowestFirst(peaceful, slowest), concurrency: times ? 1 : sideBySide, timeoutMs },
-    { files: scenarios.filter(isDisruptive), concurrency: 1, timeoutMs },
+    { files: suite, concurrency: 1, timeoutMs: suiteTimeoutMs, namePattern },
+    {
+      files: slowestFirst(peaceful, slowest),
+      concurrency: times ? 1 : sideBySide,
+      timeoutMs,
+      namePattern,
+    },
   ];
   if (suite.length > 0) {
     say('the external storage suite of Kubernetes: building it, unless that was done …');
     buildExternalStorage();
   }
-  const env = { [groundVariable]: JSON.stringify(ground) };
-  let status = 0;
-  for (const group of groups) {
-    if (group.files.length === 0) continue;
-    if (group.files.some(isDisruptive)) idle?.();
-    const outcome = await runTests({ ...group, namePattern: name, env, around });
-    status ||= outcome;
-    if (!(await areNamespacesGone(ground, around))) status ||= 1;
+  const isInterrupted = untilInterrupted(waiting);
+  const tests = { concurrency: 1, timeoutMs, namePattern };
+  const options = run.kubernetes === undefined ? [] : ['--kubernetes', run.kubernetes];
+  const besides = besideFolders(run.folder, clusters).map((folder) =>
+    BesideCluster.begin(folder, { waiting, tests, options }),
+  );
+  const statuses: number[] = [];
+  try {
+    for (const group of groups)
+      if (group.files.length > 0 && !isInterrupted()) statuses.push(await runScenarioFiles(place, group));
+    idle?.();
+    for (let file = waiting.next(); file !== undefined; file = waiting.next())
+      statuses.push(await runScenarioFiles(place, { ...tests, files: [file] }));
+  } finally {
+    waiting.forget();
+    for (const beside of besides) statuses.push(await beside.end());
   }
-  return status;
+  return isInterrupted() ? 1 : (statuses.find((status) => status !== 0) ?? 0);
 }
 
-/** Waits until those are gone that scenarios have deleted (World.end); says which are not. */
-async function areNamespacesGone(ground: Ground, around: Around): Promise<boolean> {
-  const kubectl =
-    ground.cluster === undefined
-      ? 'kubectl'
-      : path.join(new ClusterFolder(ground.cluster).programs, 'kubectl');
-  const list = ['get', 'namespaces', `--selector=${scenarioLabel}`, '--output=json'];
-  const [file = '', ...args] = around([kubectl, `--kubeconfig=${ground.kubeconfig}`, ...list]);
-  const giveUpAtMs = performance.now() + namespaceTimeoutMs;
-  for (;;) {
-    const { items } = JSON.parse(execFileSync(file, args, { encoding: 'utf8', maxBuffer: 2 ** 26 }));
-    const going = (items as readonly KubeObject[]).filter(({ metadata }) => metadata.deletionTimestamp);
-    if (going.length === 0) return true;
-    if (performance.now() > giveUpAtMs) {
-      for (const { metadata, status } of going)
-        console.error(`✘ the namespace ${metadata.name} does not go: ${JSON.stringify(status.conditions)}`);
-      return false;
-    }
-    await delay(500);
-  }
+/** Lets nobody take a file any more once this process is told to end. @returns whether it was told */
+function untilInterrupted(waiting: WaitingFiles): () => boolean {
+  let isInterrupted = false;
+  for (const signal of signals)
+    process.once(signal, () => {
+      isInterrupted = true;
+      waiting.forget();
+    });
+  return () => isInterrupted;
+}
+
+function isDisruptive(file: string): boolean {
+  return file.endsWith('.disruptive.scenario.ts');
+}
+
+/** How many clusters are worth while for a run that makes its own. */
+function clustersFor({ files, clusters }: ScenarioRun): number {
+  return Math.min(clusters, 1 + Math.floor(files.filter(isDisruptive).length / filesOfACluster));
 }
 
 /** All scenarios. */

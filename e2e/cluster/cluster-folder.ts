@@ -11,11 +11,12 @@ export class ClusterFolder {
   readonly path: string;
 
   /**
-   * @param name of the cluster: letters, digits and dashes; several of different names run side by side
+   * @param name of the cluster: letters, digits and dashes; several of different names run side by side. One that a run makes beside
+   *   its first is numbered after that: `gate+2`
    * @param folder where it is; elsewhere inside a node
    */
   constructor(name: string, folder = path.join(sharedCache, 'clusters', name)) {
-    if (!/^[a-z0-9-]{1,20}$/.test(name))
+    if (!/^[a-z0-9-]{1,20}(\+[2-9])?$/.test(name))
       throw new Error(`${JSON.stringify(name)} names no cluster: give at most 20 of a-z, 0-9 and dashes.`);
     this.name = name;
     this.path = folder;
