@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Condition } from './api-object.ts';
-import { noteOnNodes, noteOnPool, passingMs } from './pool-notes.ts';
+import { isPoolChanged, noteOnNodes, noteOnPool, passingMs } from './pool-notes.ts';
 
 function told(
   status: Condition['status'],
@@ -43,6 +43,27 @@ describe('what is said of a pool', () => {
   test('is nothing where nothing changed', () => {
     assert.equal(told('True', 'VolumesCanBeMade', { sinceMs: passingMs }), undefined);
     assert.equal(told('False', 'TwoMasters', { sinceMs: passingMs }), undefined);
+  });
+});
+
+describe('a change of a pool', () => {
+  const conditions = (reason: string, lost: Condition['status']): Condition[] => [
+    { type: 'Ready', status: 'False', reason, message: 'why', lastTransitionTime: '' },
+    { type: 'Lost', status: lost, reason, message: 'why', lastTransitionTime: '' },
+  ];
+  const failed = conditions('SuperblockRefused', 'False');
+  const lost = conditions('SuperblockRefused', 'True');
+
+  test('is another reason, and that what failed proves to be lost for the same reason', () => {
+    assert.ok(isPoolChanged(failed, undefined));
+    assert.ok(isPoolChanged(conditions('PoolDead', 'False'), failed));
+    assert.ok(isPoolChanged(lost, failed));
+  });
+
+  test('is not that it stays as it was, nor that it is still lost while nobody sees it', () => {
+    assert.ok(!isPoolChanged(failed, failed));
+    assert.ok(!isPoolChanged(lost, lost));
+    assert.ok(!isPoolChanged(conditions('SuperblockRefused', 'Unknown'), failed));
   });
 });
 

@@ -1,7 +1,7 @@
 // Which changes of a pool need a person. Pure.
 import type { Reason } from '../errors.ts';
 import type { Condition } from './api-object.ts';
-import { reasonOfCondition } from './conditions.ts';
+import { conditionOf, reasonOfCondition } from './conditions.ts';
 import type { EventNote } from './event-recorder.ts';
 
 /** What comes to its end by itself: nodes start one after the other, and a pool is formatted, found, mounted and read. */
@@ -16,7 +16,7 @@ export const passingMs = 60_000;
 
 /**
  * What is to be said of a pool: each change of its condition Ready, and once more, as a warning, what should have passed.
- * @param isNew the condition has another status or another reason than before
+ * @param isNew see isPoolChanged
  * @param sinceMs how long it has had this reason
  */
 export function noteOnPool(
@@ -29,6 +29,17 @@ export function noteOnPool(
   const needsPerson = status !== 'True' && (!mayPass || isOverdue);
   if (!isNew && (!isOverdue || status === 'True' || wasWarned)) return undefined;
   return { type: needsPerson ? 'Warning' : 'Normal', reason, message };
+}
+
+/**
+ * Whether a pool is not as ready as before, or as before for a graver cause: what failed on a node at first may prove to be memory that
+ * was lost, of the same reason.
+ * @param now conditions of the pool
+ */
+export function isPoolChanged(now: readonly Condition[], before: readonly Condition[] | undefined): boolean {
+  const [ready, was] = [now, before].map((conditions) => conditionOf(conditions, 'Ready'));
+  const [isLost, wasLost] = [now, before].map((all) => conditionOf(all, 'Lost')?.status === 'True');
+  return ready?.status !== was?.status || ready?.reason !== was?.reason || (isLost === true && !wasLost);
 }
 
 /**
