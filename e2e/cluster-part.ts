@@ -10,10 +10,11 @@ import { prepareParts } from './cluster/cluster-parts.ts';
 export const mostClusters = 4;
 
 /**
- * The folders of the further clusters that a run makes.
+ * The folders of the further clusters that a run makes. Such a one has none itself.
  * @param clusters how many there are with the first
  */
 export function besideFolders({ name }: ClusterFolder, clusters: number): ClusterFolder[] {
+  if (name.includes('+')) return [];
   return Array.from({ length: clusters - 1 }, (_, index) => new ClusterFolder(`${name}+${index + 2}`));
 }
 
