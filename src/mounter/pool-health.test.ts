@@ -50,6 +50,9 @@ describe('a pool that is not what it was', { skip }, () => {
   const unbind = (target: string) => mounter.calls.unbind({ target });
   const daemon = (): number => cluster.daemonOf(node, poolUuid) ?? assert.fail('the pool has no daemon');
 
+  const workers = (): readonly string[] =>
+    cluster.processes().filter((line) => line.includes('mounter-worker') && line.includes(poolUuid));
+
   /** The other pool serves a bind now. */
   async function assertSound(): Promise<void> {
     const target = newTarget();
@@ -110,6 +113,25 @@ describe('a pool that is not what it was', { skip }, () => {
     await unbind(target);
   });
 
+  it('is well although the worker that looked at it was killed', async () => {
+    const pid = Number.parseInt(workers()[0] ?? assert.fail('the pool has no worker'), 10);
+    const lastLookMs = async (uuid: string): Promise<bigint> => {
+      const { pools } = await mounter.calls.getState({});
+      return pools.find((pool) => pool.uuid === uuid)?.healthyAtMs ?? 0n;
+    };
+    process.kill(pid, 'SIGSTOP');
+    // All pools are looked at together: this one's worker has then been asked, and does not answer.
+    for (let look = 0; look < 2; look++) {
+      const before = await lastLookMs(soundUuid);
+      await waitUntil('the other pool was looked at', async () => (await lastLookMs(soundUuid)) > before);
+    }
+    const stoppedAtMs = await lastLookMs(poolUuid);
+    process.kill(pid, 'SIGKILL');
+    await waitUntil('another worker answers', async () => (await lastLookMs(poolUuid)) > stoppedAtMs);
+    await mounter.ready(poolUuid);
+    assert.doesNotMatch(mounter.log, /pool not usable.*reason=operation-pending/);
+  });
+
   it('tells who waits for a replay that hangs why, instead of letting him wait', async () => {
     node.spoil('[ "$1" = logplay ] && { echo $$ >> $NOTES; exec sleep 1000; }');
     const order = { poolUuid, path: 'missing', target: newTarget(), volumeId: 'missing' };
@@ -130,20 +152,18 @@ describe('a pool that is not what it was', { skip }, () => {
 
   it('never has more than one worker stuck in a mount that lets nobody go', async () => {
     const hung = new HungFileSystem(node.poolPath(poolUuid));
-    const workers = (): number =>
-      cluster.processes().filter((line) => line.includes('mounter-worker') && line.includes(poolUuid)).length;
     try {
       await hung.takeRequest();
       await mounter.untilProblem(poolUuid, 'pool-hung');
       for (let call = 0; call < 3; call++) await assert.rejects(bind(newTarget()), { reason: 'pool-hung' });
       await assertSound();
-      assert.equal(workers(), 1);
+      assert.equal(workers().length, 1);
     } finally {
       hung.end();
     }
     await mounter.ready(poolUuid);
     await assertSound();
-    assert.equal(workers(), 1);
+    assert.equal(workers().length, 1);
   });
 
   it('is taken up anew when its worker dies of itself', async () => {

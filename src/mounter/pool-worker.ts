@@ -1,4 +1,5 @@
 // The mounter's typed handle on a pool's worker process.
+import { DriverError } from '../errors.ts';
 import type { PoolVerb, PoolVerbs } from './pool-verbs.ts';
 import { type StartWorker, SupervisedWorker } from './supervised-worker.ts';
 
@@ -21,6 +22,16 @@ export class PoolWorker {
     request: PoolVerbs[V]['request'],
   ): Promise<PoolVerbs[V]['response']> {
     return (await this.#worker.request({ verb, request }, this.#timeoutMs)) as PoolVerbs[V]['response'];
+  }
+
+  /** Looks at the mount. A worker that was killed over it has said nothing of the mount, so the next one is asked, too. */
+  async probe(): Promise<PoolVerbs['probe']['response']> {
+    try {
+      return await this.request('probe', {});
+    } catch (error) {
+      if (DriverError.from(error).reason !== 'operation-pending') throw error;
+      return this.request('probe', {});
+    }
   }
 
   restart(): void {

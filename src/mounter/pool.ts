@@ -281,7 +281,7 @@ export class Pool {
   }
 
   async #probe(): Promise<void> {
-    this.#probed = await this.#parts.worker.request('probe', {});
+    this.#probed = await this.#parts.worker.probe();
   }
 
   async #ready(signal: AbortSignal): Promise<void> {
