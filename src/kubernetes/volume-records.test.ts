@@ -148,6 +148,21 @@ test('one side of a record is one request, and nothing is none', async () => {
   assert.deepEqual(server.requests, ['update', 'updateStatus']);
 });
 
+test('a slot that its node has changed before the answer to its making has come is made all the same', async () => {
+  const { create } = server.client;
+  server.client.create = async (resource, object) => {
+    const made = await create(resource, object);
+    server.cache.put({
+      ...(made as ApiObject as FamfsVolume),
+      metadata: { ...made.metadata, resourceVersion: '1000' },
+      status: { phase: 'Reusable' },
+    });
+    return made;
+  };
+  assert.equal((await records.createSlot(newSlot())).phase, 'Scrubbing');
+  assert.equal((await records.slots())[0]?.phase, 'Reusable');
+});
+
 test('a record that nobody understands hides no other', async () => {
   const made = await records.create(newVolume('one'));
   const damaged = await records.create(newVolume('two'));

@@ -101,9 +101,9 @@ export class KubernetesVolumeRecords implements VolumeRecords {
     const object = await this.#write(slotObjectNameOf(record.slot), () =>
       this.#parts.client.create<FamfsVolume>(famfsVolumes, objectOfSlot(record)),
     );
-    const { version, ...created } = this.#slotIn(object);
-    if (isDeepStrictEqual(created, { ...record, version: undefined })) return { ...created, version };
-    return await this.updateSlot({ ...record, version });
+    const created = this.#slotIn(object);
+    const wanted = { ...record, version: created.version };
+    return isDeepStrictEqual(created, wanted) ? created : await this.updateSlot(wanted);
   }
 
   async updateSlot(record: SlotRecord): Promise<SlotRecord> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { FaultyRecords } from '../../test/faulty-records.ts';
 import { ProvisioningWorld, poolA, poolB, unit } from '../../test/provisioning-world.ts';
 import { waitUntil } from '../../test/wait-until.ts';
 import { DriverError } from '../errors.ts';
@@ -166,6 +167,25 @@ describe('deleting a volume', () => {
     await provisioner.delete(spec.volumeId);
     assert.equal(looks, 3);
     assert.deepEqual(await world.records.list(), []);
+  });
+
+  it('begins anew when somebody else was quicker to write, at any of its writes, and says so when that does not end', async () => {
+    const records = new FaultyRecords(world.records);
+    const provisioner = new Provisioner({ records, pools: world });
+    for (const writesBefore of [0, 1, 2]) {
+      const { spec } = await create('one');
+      records.plan(writesBefore, 'conflict');
+      await provisioner.delete(spec.volumeId);
+      assert.deepEqual(await world.records.list(), []);
+    }
+    const again = await create('one');
+    let writes = 0;
+    world.records.update = async () => {
+      writes += 1;
+      throw new DriverError('record-conflict', 'somebody was quicker');
+    };
+    await assert.rejects(provisioner.delete(again.spec.volumeId), { reason: 'record-conflict' });
+    assert.equal(writes, 5);
   });
 
   it('leads to another life under the same name, in the scrubbed slot of the first', async () => {

@@ -53,6 +53,8 @@ export interface ProvisionerParts {
 
 /** A deletion that finds its volume in use looks this often whether the node has reported meanwhile. */
 const lookAgainMs = 50;
+/** How often a call begins anew when somebody else, a master that reports most likely, was quicker to write. */
+const mostAttempts = 5;
 
 export class Provisioner {
   readonly #parts: ProvisionerParts;
@@ -80,15 +82,21 @@ export class Provisioner {
    * @throws DriverError `volume-in-use` while a node has it published or may have
    */
   async delete(volumeId: string, signal?: AbortSignal): Promise<void> {
-    const record = await this.find(volumeId);
-    if (record === undefined) return;
-    if (await this.#isPublished(volumeId, signal)) {
-      throw new DriverError(
-        'volume-in-use',
-        `Volume ${volumeId} is still published on a node, or was when the node was last heard of; end the pods that use it first.`,
-      );
+    for (let attempt = 1; ; attempt++) {
+      const record = await this.find(volumeId);
+      if (record === undefined) return;
+      if (await this.#isPublished(volumeId, signal)) {
+        throw new DriverError(
+          'volume-in-use',
+          `Volume ${volumeId} is still published on a node, or was when the node was last heard of; end the pods that use it first.`,
+        );
+      }
+      try {
+        return await endVolume(this.#parts, record);
+      } catch (error) {
+        if (!isRecordConflict(error) || attempt === mostAttempts) throw error;
+      }
     }
-    await endVolume(this.#parts, record);
   }
 
   /** The volume with this id, of whatever phase. */
@@ -125,7 +133,7 @@ export class Provisioner {
           if (existing !== undefined) await endVolume(this.#parts, existing);
           return await this.#newRecord(wish, signal);
         } catch (error) {
-          if (!isRecordConflict(error) || attempt === 5) throw error;
+          if (!isRecordConflict(error) || attempt === mostAttempts) throw error;
         }
       }
     } finally {
