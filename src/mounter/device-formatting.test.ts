@@ -74,10 +74,11 @@ for (const mode of ['fuse', 'standalone'] as const) {
       });
     }
 
-    it('is refused while the device is mounted', async () => {
+    it('is refused while the device is mounted, with the pool that it serves', async () => {
+      const poolUuid = mounter.state?.pools.find(({ device }) => device === 'dax0.0')?.uuid;
       await assert.rejects(mounter.calls.formatDevice({ device: 'dax0.0' }), {
         reason: 'pool-in-use',
-        message: /dax0\.0 serves a pool that is mounted on this node/,
+        message: new RegExp(`dax0\\.0 serves the pool ${poolUuid}, which is mounted on this node`),
       });
     });
   });

@@ -51,8 +51,9 @@ export class DeviceFormatting {
   }
 
   /**
-   * Formats a device. Once begun it goes on whoever withdraws; after a call whose answer was lost, the next one says
-   * `device-not-empty` (or `pool-reformatted`, when one was to be replaced) with the UUID that the device carries.
+   * Formats a device. Once begun it goes on whoever withdraws; after a call whose answer was lost, the next one names the file
+   * system that was made: as `device-not-empty` (or `pool-reformatted`, when one was to be replaced), or as `pool-in-use` when
+   * the mounter has mounted it meanwhile.
    * @returns the UUID of the new file system
    * @throws DriverError `format-refused`, `invalid-argument`, `device-not-found`, `device-unsuitable`, `device-not-empty`,
    *   `device-in-use`, `pool-in-use`, `pool-held-elsewhere`, `superblock-refused`, `pool-reformatted`, `not-master`,
@@ -78,7 +79,7 @@ export class DeviceFormatting {
   async #formatLocked(order: FormatOrder, lockFd: number): Promise<string> {
     const device = this.#suitableDevice(order);
     await this.#parts.looks.clearLeftovers(device);
-    this.#refuseMounted(device);
+    this.#refuseMounted(device, order.replaceUuid);
     await refuseOpenDevice(device);
     const before = await this.#contents(device, lockFd);
     if (order.replaceUuid === '') requireEmpty(device, before, this.#parts.roleIn);
@@ -105,18 +106,24 @@ export class DeviceFormatting {
     return device;
   }
 
-  /** In any mount namespace of the machine. */
-  #refuseMounted(device: DaxDevice): void {
+  /** In any mount namespace of the machine. Names the pool that is mounted: it may be what an earlier call has made. */
+  #refuseMounted(device: DaxDevice, replaceUuid: string): void {
     const { poolDir } = this.#parts.settings;
     const holders = holdersOfDevice(device.path);
-    const own = holders.find(({ mountPoints }) => mountPoints.some((place) => isBelow(place, poolDir)));
-    if (own === undefined) {
+    const places = holders.flatMap(({ mountPoints }) => mountPoints);
+    const foundUuid = places.map((place) => poolMountedAt(place, poolDir)).find((uuid) => uuid !== undefined);
+    if (foundUuid === undefined) {
       refuseHeldDevice(device.path);
       return;
     }
+    const another =
+      replaceUuid === '' || replaceUuid === foundUuid
+        ? ''
+        : `, and it is not ${replaceUuid}, which was to be replaced`;
     throw new DriverError(
       'pool-in-use',
-      `Device ${device.name} serves a pool that is mounted on this node, by ${describeHolders(holders)}. Release that pool first; nothing is formatted under a mount.`,
+      `Device ${device.name} serves the pool ${foundUuid}, which is mounted on this node by ${describeHolders(holders)}${another}. Release that pool first; nothing is formatted under a mount.`,
+      { details: { foundUuid } },
     );
   }
 
@@ -250,8 +257,10 @@ function unproven(device: DaxDevice, fileSystemUuid: string, error: unknown): Dr
   );
 }
 
-function isBelow(place: string, folder: string): boolean {
-  return place.startsWith(`${path.normalize(folder)}/`);
+/** The name of the folder of pools in which a mount point lies; pools are mounted at folders that are named by their UUIDs. */
+function poolMountedAt(place: string, poolDir: string): string | undefined {
+  const folder = `${path.normalize(poolDir)}/`;
+  return place.startsWith(folder) ? place.slice(folder.length).split('/')[0] : undefined;
 }
 
 const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -48,7 +48,7 @@ export class DeviceLooks {
    * not touched, unless switching it is allowed.
    * @param driver what sysfs says it is bound to
    * @throws DriverError `pool-held-elsewhere`, `superblock-refused` (`isWithoutSuperblock` tells which), `device-unsuitable`,
-   *   `pool-memory-failed` and famfs's own
+   *   `pool-memory-failed`, `operation-pending` when famfs's daemon has ended meanwhile, and famfs's own
    */
   async look(device: LookedAtDevice, driver: string | undefined, lockFd: number): Promise<DeviceContents> {
     const { commands, settings, location } = this.#parts;
@@ -105,6 +105,8 @@ export class DeviceLooks {
       const log = await worker.request('refreshLog', {}).catch(asRefusedLog);
       this.#parts.log.debug('device looked at', { device: device.name, pool: fileSystemUuid });
       return { fileSystemUuid, systemUuid, log };
+    } catch (error) {
+      throw lookFailure(error, device);
     } finally {
       worker.close();
     }
@@ -154,6 +156,16 @@ export function isWithoutSuperblock(error: unknown): boolean {
   const { field, message, stderr } = error.details;
   if (field === 'superblock magic') return true;
   return message === 'superblock-missing' && !/famfs_check_super/.test(String(stderr));
+}
+
+/** What is worded for a pool and its pods: here there is only a mount of a moment, and nothing was done but to look. */
+function lookFailure(error: unknown, { name }: LookedAtDevice): unknown {
+  if (!(error instanceof DriverError) || error.reason !== 'pool-dead') return error;
+  return new DriverError(
+    'operation-pending',
+    `The famfs daemon by which ${name} was looked at has ended; try again.`,
+    { cause: error },
+  );
 }
 
 function asRefusedLog(error: unknown): DriverError {

@@ -1,13 +1,16 @@
 // Which devices a mounter takes up and how it takes them up: what is plugged, formatted, selected, and really mounted.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ClusterNode } from '../../test/cluster-node.ts';
+import { sourceProgram } from '../../test/driver-process.ts';
 import { assertNothingLeaked, enterPrivateMounts } from '../../test/private-mounts.ts';
 import type { RunningMounter } from '../../test/running-mounter.ts';
 import { SimulatedCluster } from '../../test/simulated-cluster.ts';
-import { poolPhase } from './client.ts';
+import { EffectFolder } from '../../test/stress/effect-folder.ts';
+import { type NodeState, poolPhase } from './client.ts';
 
 const { skipUnlessRoot: skip } = enterPrivateMounts();
 after(assertNothingLeaked);
@@ -163,4 +166,33 @@ describe('the devices of a node', { skip }, () => {
     rmSync(link);
     symlinkSync(`../../../bus/dax/drivers/${driver}`, link);
   }
+});
+
+describe('a famfs daemon that ends while a device is looked at', { skip }, () => {
+  let cluster: SimulatedCluster;
+  let points: EffectFolder;
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-effects-'));
+
+  before(async () => {
+    points = new EffectFolder(folder);
+    cluster = new SimulatedCluster({ program: [...points.launcher, ...sourceProgram] });
+    await cluster.addMemory();
+  });
+  after(async () => {
+    await cluster?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is told as that, and not as the end of a pool, and the device is looked at again', async () => {
+    const node = await cluster.addNode('a');
+    const poolUuid = await node.format('dax0.0');
+    // What is opened first is for famfs itself.
+    points.arm('dummy daemon: before open backing', 2);
+    const mounter = cluster.startMounter(node);
+    const problemOf = ({ devices }: NodeState) => devices[0]?.problem?.reason;
+    const state = await mounter.until('the look has failed', (each) => problemOf(each) !== undefined);
+    assert.ok(points.killedAt);
+    assert.equal(problemOf(state), 'operation-pending');
+    await mounter.ready(poolUuid);
+  });
 });

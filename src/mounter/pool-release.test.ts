@@ -172,6 +172,12 @@ describe('a pool that is released', { skip }, () => {
     await Promise.all([release(atMaster), release(atClient)]);
     const { poolUuid: newUuid } = await atMaster.calls.formatDevice(order);
     await Promise.all([atMaster.ready(newUuid), atClient.ready(newUuid)]);
+    await assert.rejects(atMaster.calls.formatDevice(order), {
+      reason: 'pool-in-use',
+      message: new RegExp(
+        `serves the pool ${newUuid}, .* and it is not ${poolUuid}, which was to be replaced`,
+      ),
+    });
     for (const mounter of [atMaster, atClient]) {
       const old = await mounter.untilPool(
         poolUuid,
