@@ -1,15 +1,13 @@
 // A further cluster of this machine for the time of a run, with the driver as in the first: disruptive scenarios run there one by
 // one while others run elsewhere. Must not know any scenario.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { projectRoot } from '../tools/run-tool.ts';
 import type { TestFiles } from '../tools/test-files.ts';
 import { removeCluster } from './cluster/cluster.ts';
 import type { ClusterFolder } from './cluster/cluster-folder.ts';
-import { clusterPlace, runScenarioFiles } from './scenario-place.ts';
+import { runCommand } from './run-command.ts';
+import { clusterPlace, runWaitingFiles } from './scenario-place.ts';
 import type { WaitingFiles } from './waiting-files.ts';
 
 export interface BesideRun {
@@ -51,43 +49,23 @@ export class BesideCluster {
   async #run({ waiting, tests, options }: BesideRun): Promise<number> {
     const { name } = this.#folder;
     console.log(`making the cluster ${name} beside this one, for disruptive scenarios …`);
-    let status = await this.#install(options);
+    const status = await this.#install(options);
     if (status !== 0) {
       this.#show(`the cluster ${name} could not be made, or the driver not be installed there`);
       return status;
     }
     this.#begin();
-    for (let file = waiting.next(); file !== undefined; file = waiting.next()) {
-      const outcome = await runScenarioFiles(
-        clusterPlace(this.#folder),
-        { ...tests, files: [file] },
-        this.#output,
-      );
-      status ||= outcome;
-      this.#show(`in the cluster ${name}: ${path.basename(file)}`);
-    }
-    return status;
+    return runWaitingFiles(clusterPlace(this.#folder), waiting, {
+      ...{ tests, outputFile: this.#output },
+      onEnd: (file) => this.#show(`in the cluster ${name}: ${path.basename(file)}`),
+    });
   }
 
   /** By a process of its own: it takes most of a minute, in which this one has others to serve. */
-  async #install(options: readonly string[]): Promise<number> {
+  #install(options: readonly string[]): Promise<number> {
     this.#begin();
-    const output = openSync(this.#output, 'a');
     const command = ['tools/bootstrap.mjs', 'e2e/e2e.ts', 'install', '--cluster', this.#folder.name];
-    const stdio = ['ignore', output, output] as const;
-    const child = spawn(process.execPath, [...command, ...options], {
-      cwd: projectRoot,
-      stdio: [...stdio],
-    });
-    closeSync(output);
-    const pass = (): void => void child.kill('SIGTERM');
-    process.on('SIGTERM', pass);
-    try {
-      const [code] = await once(child, 'exit');
-      return typeof code === 'number' ? code : 1;
-    } finally {
-      process.off('SIGTERM', pass);
-    }
+    return runCommand([process.execPath, ...command, ...options], { outputFile: this.#output });
   }
 
   #begin(): void {

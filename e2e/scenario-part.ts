@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { projectRoot } from '../tools/run-tool.ts';
-import { slowestFirst } from '../tools/test-files.ts';
+import { slowestFirst, type TestFiles } from '../tools/test-files.ts';
 import { BesideCluster } from './beside-cluster.ts';
 import { isRunning, removeCluster } from './cluster/cluster.ts';
 import type { ClusterFolder } from './cluster/cluster-folder.ts';
@@ -14,7 +14,13 @@ import { besideFolders, makeForUse, refusing } from './cluster-part.ts';
 import { installDriver } from './driver.ts';
 import { buildExternalStorage } from './kubernetes-program.ts';
 import { runTests } from './run-tests.ts';
-import { clusterPlace, givenPlace, runScenarioFiles, type ScenarioPlace } from './scenario-place.ts';
+import {
+  clusterPlace,
+  givenPlace,
+  runScenarioFiles,
+  runWaitingFiles,
+  type ScenarioPlace,
+} from './scenario-place.ts';
 import { WaitingFiles } from './waiting-files.ts';
 import { readTimes, timesTable } from './world/scenario-times.ts';
 
@@ -129,8 +135,7 @@ async function runWithTimes(run: ScenarioRun, place: ScenarioPlace, clusters: nu
   const folder = mkdtempSync(path.join(os.tmpdir(), 'famfs-csi-times-'));
   try {
     const timesFile = path.join(folder, 'times');
-    // Nothing is timed beside another cluster.
-    const status = await runFiles(run, { ...place, ground: { ...place.ground, timesFile } }, 1);
+    const status = await runFiles(run, { ...place, ground: { ...place.ground, timesFile } }, clusters);
     say(timesTable(readTimes(timesFile)));
     return status;
   } finally {
@@ -139,21 +144,9 @@ async function runWithTimes(run: ScenarioRun, place: ScenarioPlace, clusters: nu
 }
 
 async function runFiles(run: ScenarioRun, place: ScenarioPlace, clusters: number): Promise<number> {
-  const { files, name: namePattern, idle, times } = run;
-  const suite = files.filter((file) => file === storageSuite);
-  const scenarios = files.filter((file) => file !== storageSuite);
-  const peaceful = scenarios.filter((file) => !isDisruptive(file));
-  const waiting = new WaitingFiles(slowestFirst(scenarios.filter(isDisruptive), slowestDisruptive));
-  const groups = [
-    { files: suite, concurrency: 1, timeoutMs: suiteTimeoutMs, namePattern },
-    {
-      files: slowestFirst(peaceful, slowest),
-      concurrency: times ? 1 : sideBySide,
-      timeoutMs,
-      namePattern,
-    },
-  ];
-  if (suite.length > 0) {
+  const { files, name: namePattern, idle } = run;
+  const waiting = new WaitingFiles(slowestFirst(files.filter(isDisruptive), slowestDisruptive));
+  if (files.includes(storageSuite)) {
     say('the external storage suite of Kubernetes: building it, unless that was done …');
     buildExternalStorage();
   }
@@ -165,16 +158,30 @@ async function runFiles(run: ScenarioRun, place: ScenarioPlace, clusters: number
   );
   const statuses: number[] = [];
   try {
-    for (const group of groups)
+    for (const group of peacefulGroups(run))
       if (group.files.length > 0 && !isInterrupted()) statuses.push(await runScenarioFiles(place, group));
     idle?.();
-    for (let file = waiting.next(); file !== undefined; file = waiting.next())
-      statuses.push(await runScenarioFiles(place, { ...tests, files: [file] }));
+    statuses.push(await runWaitingFiles(place, waiting, { tests }));
   } finally {
     waiting.forget();
     for (const beside of besides) statuses.push(await beside.end());
   }
   return isInterrupted() ? 1 : (statuses.find((status) => status !== 0) ?? 0);
+}
+
+/** What disturbs nobody, in the order in which it is run: the suite, then scenarios side by side. */
+function peacefulGroups({ files, name: namePattern, times }: ScenarioRun): TestFiles[] {
+  const isSuite = (file: string): boolean => file === storageSuite;
+  const scenarios = files.filter((file) => !isSuite(file) && !isDisruptive(file));
+  return [
+    { files: files.filter(isSuite), concurrency: 1, timeoutMs: suiteTimeoutMs, namePattern },
+    {
+      files: slowestFirst(scenarios, slowest),
+      concurrency: times ? 1 : sideBySide,
+      timeoutMs,
+      namePattern,
+    },
+  ];
 }
 
 /** Lets nobody take a file any more once this process is told to end. @returns whether it was told */
@@ -192,9 +199,9 @@ function isDisruptive(file: string): boolean {
   return file.endsWith('.disruptive.scenario.ts');
 }
 
-/** How many clusters are worth while for a run that makes its own. */
-function clustersFor({ files, clusters }: ScenarioRun): number {
-  return Math.min(clusters, 1 + Math.floor(files.filter(isDisruptive).length / filesOfACluster));
+/** How many clusters are worth while for a run that makes its own. Nothing is timed beside another. */
+function clustersFor({ files, clusters, times }: ScenarioRun): number {
+  return times ? 1 : Math.min(clusters, 1 + Math.floor(files.filter(isDisruptive).length / filesOfACluster));
 }
 
 /** All scenarios. */

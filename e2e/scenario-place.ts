@@ -9,6 +9,7 @@ import { ClusterFolder } from './cluster/cluster-folder.ts';
 import { busyboxImage } from './cluster/images.ts';
 import { driverNamespace } from './driver-values.ts';
 import { runTests } from './run-tests.ts';
+import type { WaitingFiles } from './waiting-files.ts';
 import { type Ground, groundVariable, scenarioLabel } from './world/ground.ts';
 import type { KubeObject } from './world/kube-api.ts';
 
@@ -48,8 +49,32 @@ export async function runScenarioFiles(
 ): Promise<number> {
   const { ground, around } = place;
   const env = { [groundVariable]: JSON.stringify(ground) };
-  const status = await runTests({ ...files, env, around, ...(outputFile !== undefined && { outputFile }) });
+  const status = await runTests({ ...files, env, around, outputFile });
   return (await areNamespacesGone(place)) ? status : status || 1;
+}
+
+export interface WaitingRun {
+  /** How each of them is run. */
+  readonly tests: Omit<TestFiles, 'files'>;
+  /** Gets what they print, instead of this terminal. */
+  readonly outputFile?: string;
+  /** Is told of each that has ended. */
+  readonly onEnd?: (file: string) => void;
+}
+
+/** Takes files of scenarios and runs them, one by one, until none is left. @returns an exit status, the first that is none of success */
+export async function runWaitingFiles(
+  place: ScenarioPlace,
+  waiting: WaitingFiles,
+  { tests, outputFile, onEnd }: WaitingRun,
+): Promise<number> {
+  let status = 0;
+  for (let file = waiting.next(); file !== undefined; file = waiting.next()) {
+    const outcome = await runScenarioFiles(place, { ...tests, files: [file] }, outputFile);
+    status ||= outcome;
+    onEnd?.(file);
+  }
+  return status;
 }
 
 /** Waits until those are gone that scenarios have deleted (World.end); says which are not. */
