@@ -41,8 +41,12 @@ export function driverValues(digest: string): unknown {
       },
     },
     // Two nodes and all that tests run share the processors of one machine: what is late there is not hung.
-    mounter: { probeTimeout: '5s', resources: { requests: { cpu: '500m' } } },
-    node: { resources: { requests: { cpu: '200m' } }, agent: { resources: { requests: { cpu: '200m' } } } },
+    // What is looked at once a minute, scenarios wait for as well.
+    mounter: { probeTimeout: '5s', replayInterval: '10s', resources: { requests: { cpu: '500m' } } },
+    node: {
+      resources: { requests: { cpu: '200m' } },
+      agent: { reportInterval: '5s', resources: { requests: { cpu: '200m' } } },
+    },
     simulator: {
       enabled: true,
       devices: [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { helpText, type OptionTable, type RoleOptions, readConfig } from './config/options.ts';
-import { durationMs, listenAddress } from './config/value-types.ts';
+import { durationBetween, durationMs, listenAddress } from './config/value-types.ts';
 import { mounterRole, nodeRole } from './config.ts';
 import { DriverError } from './errors.ts';
 
@@ -148,6 +148,16 @@ describe('value types', () => {
     assert.equal(durationMs.parse('2m'), 120_000);
     for (const text of ['', '5', '0s', '-1s', '25h', '1 s', '1e3s'])
       assert.throws(() => durationMs.parse(text), text);
+  });
+
+  it('read times within bounds of their own', () => {
+    const type = durationBetween('1s', '60s');
+    assert.deepEqual(
+      ['1s', '1.5s', '1m', '60000ms'].map((text) => type.parse(text)),
+      [1000, 1500, 60_000, 60_000],
+    );
+    for (const text of ['999ms', '61s', '2h']) assert.throws(() => type.parse(text), /is between 1s and 60s/);
+    assert.throws(() => type.parse('soon'), /needs a time/);
   });
 
   it('read addresses to listen on', () => {

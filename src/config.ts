@@ -2,6 +2,7 @@
 import { type Config, optional, repeatable, required, toggle, withDefault } from './config/options.ts';
 import {
   absolutePath,
+  durationBetween,
   durationMs,
   listenAddress,
   nodeId,
@@ -111,6 +112,11 @@ export const agentRole = {
       help: 'Where the mounter listens.',
     }),
     kubeconfig,
+    // A node that has said nothing for three minutes counts as away (kubernetes/node-reports.ts).
+    reportIntervalMs: withDefault('report-interval', durationBetween('1s', '60s'), '60s', {
+      group: 'Reporting',
+      help: 'How often to report the node when nothing changes. Memory of deleted volumes is zeroed when all nodes have reported twice.',
+    }),
     ...observing,
   },
 };

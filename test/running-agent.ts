@@ -30,6 +30,8 @@ export class RunningAgent {
       kubeconfig: file,
       'log-format': 'text',
       'log-level': 'debug',
+      // Tests wait for two reports of idle nodes.
+      'report-interval': '5s',
     };
     this.#argv = [...program, 'agent', ...Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`)];
     this.#logPath = path.join(folder, 'log');

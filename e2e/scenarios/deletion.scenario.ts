@@ -115,7 +115,7 @@ async function filledVolume(world: World, storageClassName: string): Promise<Kub
   return volumeOf(world, 'first');
 }
 
-/** What a deleted volume left, once the next can have it. Nodes have to report twice before, which an idle one does once a minute. */
+/** What a deleted volume left, once the next can have it. Nodes have to report twice before. */
 function reusableSlot(world: World, volume: KubeObject): Promise<KubeObject> {
   const see = async (): Promise<KubeObject | false> => {
     const record = await leftoverOf(world, volume);

@@ -14,7 +14,7 @@ import {
   poolPhase,
 } from '../mounter/client.ts';
 import { silentLogger } from '../observe/logger.ts';
-import { NodeReporter, type ReportPlace } from './node-reporter.ts';
+import { NodeReporter, type NodeReporterParts, type ReportPlace } from './node-reporter.ts';
 
 const away = new DriverError('api-unavailable', 'the API server is away');
 const format: ReportedFormat = { pool: 'fast', poolUID: 'u', device: 'dax0.0', phase: 'Formatting' };
@@ -102,8 +102,9 @@ describe('the reporter of a node', () => {
   });
   afterEach(() => reporter.stop());
 
-  function newReporter(): NodeReporter {
-    return new NodeReporter({ place, mounter, driverVersion: '1', log: silentLogger });
+  function newReporter(options: Partial<NodeReporterParts> = {}): NodeReporter {
+    const parts = { place, mounter, driverVersion: '1', intervalMs: 60_000, log: silentLogger };
+    return new NodeReporter({ ...parts, ...options });
   }
 
   const untilKernel = (release: string): Promise<void> =>
@@ -135,6 +136,13 @@ describe('the reporter of a node', () => {
     mounter.show({ state: nodeState('2') });
     await untilKernel('2');
     assert.equal(place.attempts, before + 1);
+  });
+
+  it('writes the same again and again, as often as it is told to, for those who wonder whether the node lives', async () => {
+    reporter = newReporter({ intervalMs: 20 });
+    reporter.start();
+    await waitUntil('it has written three times', () => place.writtenAtMs.length >= 3);
+    assert.equal(place.stored?.kernelRelease, '1');
   });
 
   it('keeps its state while the API server is away, and catches up', async () => {
@@ -197,7 +205,7 @@ describe('the reporter of a node', () => {
   it('says when the volumes that the node has published are others than before, once the API server knows', async () => {
     const known: (readonly string[] | undefined)[] = [];
     const onPublished = (): void => void known.push(place.stored?.publishedVolumeIDs);
-    reporter = new NodeReporter({ place, mounter, driverVersion: '1', log: silentLogger, onPublished });
+    reporter = newReporter({ onPublished });
     mounter.binds = ['v1'];
     reporter.start();
     await untilKernel('1');
@@ -212,7 +220,7 @@ describe('the reporter of a node', () => {
   it('says so, too, when the same volume has something else of a pool mounted', async () => {
     const known: (readonly string[] | undefined)[] = [];
     const onPublished = (): void => void known.push(place.stored?.pools[0]?.boundPaths);
-    reporter = new NodeReporter({ place, mounter, driverVersion: '1', log: silentLogger, onPublished });
+    reporter = newReporter({ onPublished });
     mounter.binds = ['v1'];
     mounter.show({ state: { ...nodeState('1'), pools: [pool] } });
     reporter.start();

@@ -1,4 +1,4 @@
-// Keeps the FamfsNode of this node true: writes it within a second of a change, at most once a second, and every minute
+// Keeps the FamfsNode of this node true: writes it within a second of a change, at most once a second, and now and again
 // even when nothing changed. Follows the mounter; decides nothing.
 import { isDeepStrictEqual } from 'node:util';
 import { DriverError } from '../errors.ts';
@@ -19,6 +19,8 @@ export interface NodeReporterParts {
   readonly place: ReportPlace;
   readonly mounter: Pick<MounterClient, 'calls' | 'view' | 'onChange'>;
   readonly driverVersion: string;
+  /** Between two writes when nothing changes. */
+  readonly intervalMs: number;
   /** Called when what the node says it has published is something else than before. */
   readonly onPublished?: () => void;
   readonly log: Logger;
@@ -28,7 +30,6 @@ export interface NodeReporterParts {
 const pauseMs = 1_000;
 /** Between two looks of which the first showed nothing new. */
 const lookPauseMs = 200;
-const heartbeatMs = 60_000;
 const backOff = { firstBackOffMs: 500, longestBackOffMs: 30_000 };
 const listBindsTimeoutMs = 5_000;
 
@@ -124,12 +125,12 @@ export class NodeReporter {
     const hasChanged = this.#changes !== this.#reportedChanges;
     const dueAtMs = hasChanged
       ? Math.max(this.#writtenAtMs + pauseMs, this.#lookedAtMs + lookPauseMs)
-      : this.#writtenAtMs + heartbeatMs;
+      : this.#writtenAtMs + this.#parts.intervalMs;
     return Math.max(dueAtMs, this.#retryAtMs) - performance.now();
   }
 
   async #report(signal: AbortSignal): Promise<void> {
-    const { place, driverVersion } = this.#parts;
+    const { place, driverVersion, intervalMs } = this.#parts;
     if (this.#formats === undefined) {
       this.#written = await place.read(signal);
       this.#formats = this.#written?.formats ?? [];
@@ -144,7 +145,7 @@ export class NodeReporter {
       now: new Date(),
     });
     const isNews = this.#isUncertain || this.#written === undefined || !tellsTheSame(report, this.#written);
-    if (isNews || performance.now() - this.#writtenAtMs >= heartbeatMs) {
+    if (isNews || performance.now() - this.#writtenAtMs >= intervalMs) {
       this.#isUncertain = true;
       await place.write(report, signal);
       this.#isUncertain = false;

@@ -54,6 +54,19 @@ export const durationMs: ValueType<number> = {
   },
 };
 
+/** A length of time that has bounds of its own. */
+export function durationBetween(least: string, most: string): ValueType<number> {
+  return {
+    placeholder: durationMs.placeholder,
+    parse(text) {
+      const milliseconds = durationMs.parse(text);
+      if (milliseconds >= durationMs.parse(least) && milliseconds <= durationMs.parse(most))
+        return milliseconds;
+      throw new Error(`is between ${least} and ${most}, not ${text}`);
+    },
+  };
+}
+
 /** A TCP address to listen on. */
 export interface ListenAddress {
   readonly host: string | undefined;

@@ -23,7 +23,7 @@ import { type ObserveServer, startHttpServer } from '../observe/http-server.ts';
 import { createLogger, type Logger } from '../observe/logger.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { driverVersion } from '../version.ts';
-import { VolumeMaker } from '../volumes/volume-maker.ts';
+import { paceAmong, VolumeMaker } from '../volumes/volume-maker.ts';
 import { keepHeapSmall } from './small-heap.ts';
 import { stopSignal } from './stop-signal.ts';
 
@@ -58,7 +58,7 @@ export async function runAgent(argv: readonly string[]): Promise<void> {
 }
 
 function buildAgent(
-  { nodeId, kubeconfig }: AgentConfig,
+  { nodeId, kubeconfig, reportIntervalMs }: AgentConfig,
   mounter: MounterClient,
   log: Logger,
 ): { readonly api: ApiFigures; start(): void; stop(): Promise<void> } {
@@ -75,12 +75,13 @@ function buildAgent(
     maker: slotMaker(mounter.calls),
     slotsInUse: (left) => inUse.among(left),
     ...{ records, node: nodeId, log },
+    pace: paceAmong(reportIntervalMs),
   });
   const reports = new NodeReporter({
     place: new FamfsNodeObject(client, nodeId),
     // What a deleted volume left is zeroed as soon as no node has the volume any more.
     onPublished: () => maker.look(),
-    ...{ mounter, driverVersion, log },
+    ...{ mounter, driverVersion, intervalMs: reportIntervalMs, log },
   });
   const formatter = new PoolFormatter({
     format: async (order, signal) => (await mounter.calls.formatDevice(order, { signal })).poolUuid,

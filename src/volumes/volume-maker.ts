@@ -33,14 +33,18 @@ export interface MakerPace extends BackOff {
   readonly tellAfterMs: number;
 }
 
-const usualPace: MakerPace = {
-  firstBackOffMs: 1_000,
-  longestBackOffMs: 30_000,
-  reportIntervalMs: 1_000,
-  roundIntervalMs: 10_000,
-  // Longer than the two heartbeats that every node is waited for.
-  tellAfterMs: 150_000,
-};
+const usualNodeReportIntervalMs = 60_000;
+
+/** How fast to go beside nodes that report so often: each is waited for twice before that is worth telling. */
+export function paceAmong(nodeReportIntervalMs: number): MakerPace {
+  return {
+    firstBackOffMs: 1_000,
+    longestBackOffMs: 30_000,
+    reportIntervalMs: 1_000,
+    roundIntervalMs: 10_000,
+    tellAfterMs: 2.5 * nodeReportIntervalMs,
+  };
+}
 
 export class VolumeMaker {
   readonly #parts: VolumeMakerParts;
@@ -54,7 +58,7 @@ export class VolumeMaker {
   constructor(parts: VolumeMakerParts) {
     const { records, maker, node, slotsInUse, log } = parts;
     this.#parts = parts;
-    this.#pace = parts.pace ?? usualPace;
+    this.#pace = parts.pace ?? paceAmong(usualNodeReportIntervalMs);
     const { reportIntervalMs, tellAfterMs } = this.#pace;
     this.#reports = new WorkReports({ records, log, pace: this.#pace });
     const reports = this.#reports;
