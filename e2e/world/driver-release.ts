@@ -61,8 +61,14 @@ export async function useRelease(world: World, { file, version }: ReleasedChart)
     }
     for (const { name } of nodes) world.console.on(name, ...images, 'rm', imageOf(version));
   });
-  upgradeDriver(world, { ...values, image }, file);
+  upgradeDriver(world, { ...beforeReportInterval(values), image }, file);
   await replaceMounters(world);
+}
+
+/** Charts up to 0.1.0 refuse the setting, which they do not have. */
+function beforeReportInterval(values: Fields): Fields {
+  const { reportInterval: _, ...agent } = values.node.agent;
+  return { ...values, node: { ...values.node, agent } };
 }
 
 const images = ['ctr', '--namespace', 'k8s.io', 'images'];
