@@ -102,8 +102,10 @@ export async function remove(
 ): Promise<Outcome> {
   const { volume } = claim;
   if (volume === undefined) return 'volume-not-found';
+  // The answer of an end may have been lost, of one that began while a report was missing: there is nothing to refuse any more.
+  const isGone = claim.isEnding && (await cluster.store.get(claim.name)) === undefined;
   // A node whose report was deleted by hand cannot have told; what its pods have is not touched all the same.
-  const isToldOf = cluster.isPublished(volume.volumeId) && cluster.missing().length === 0;
+  const isToldOf = !isGone && cluster.isPublished(volume.volumeId) && cluster.missing().length === 0;
   claim.isEnding = true;
   cluster.live.delete(volume.volumeId);
   const deadline = deadlineAfter(patienceTurns);
