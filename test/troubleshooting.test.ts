@@ -43,6 +43,14 @@ describe('docs/troubleshooting.md', () => {
     for (const entry of entries) assert.notDeepEqual(shownBy(entry), [], entry);
   });
 
+  it('has no entry that was not reproduced on a real Kubernetes', () => {
+    for (const entry of entries)
+      assert.ok(
+        shownBy(entry).some(({ file }) => file.startsWith('e2e/')),
+        entry,
+      );
+  });
+
   it('names tests and scenarios that are there', () => {
     for (const { file, name } of entries.flatMap(shownBy)) {
       const place = path.join(projectRoot, file);
